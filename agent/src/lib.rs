@@ -1,0 +1,1 @@
+//! The DFaaS agent: peer-to-peer overlay, load balancing strategies and HAProxy steering.

@@ -1,0 +1,3 @@
+//! The DFaaS agent.
+
+fn main() {}

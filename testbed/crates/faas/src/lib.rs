@@ -1,0 +1,1 @@
+//! Embedded OpenFaaS-compatible gateway, provider and watchdog.

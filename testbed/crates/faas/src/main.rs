@@ -1,0 +1,3 @@
+//! The embedded OpenFaaS platform.
+
+fn main() {}

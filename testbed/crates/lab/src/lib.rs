@@ -1,0 +1,1 @@
+//! Apply and undo a plan: supervisor, ledger, drivers, services.

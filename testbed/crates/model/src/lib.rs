@@ -1,0 +1,1 @@
+//! YAML files to topology, scenario and plan; pure.

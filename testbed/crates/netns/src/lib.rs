@@ -1,0 +1,1 @@
+//! Network namespaces, veth pairs, bridges, addresses, routes and traffic control over netlink.

@@ -1,0 +1,1 @@
+//! Isolated processes: namespaces, a tiny init, cgroups v1 and v2.

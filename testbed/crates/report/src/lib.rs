@@ -1,0 +1,1 @@
+//! Run directory to HTML, CSV and Markdown.

@@ -1,0 +1,1 @@
+//! The user-space link engine: delay, loss and rate between two interfaces.

@@ -1,0 +1,3 @@
+//! The dfaas-testbed command.
+
+fn main() {}
