@@ -1,0 +1,199 @@
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+/// Where a lab is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LabState {
+    /// Steps of the plan are still being applied.
+    Starting,
+    /// Every node has passed its readiness check.
+    Ready,
+    /// A step failed and `--keep` asked to leave everything for inspection.
+    Failed,
+    /// Being taken down.
+    Stopping,
+}
+
+impl std::fmt::Display for LabState {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.pad(match self {
+            LabState::Starting => "starting",
+            LabState::Ready => "ready",
+            LabState::Failed => "failed",
+            LabState::Stopping => "stopping",
+        })
+    }
+}
+
+/// Everything about a lab that a client may want to show.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct LabDetail {
+    /// The lab's name, unique on the machine.
+    pub name: String,
+    /// The seed of every random stream of the lab.
+    pub seed: u64,
+    /// Where the lab is in its life.
+    pub state: LabState,
+    /// Process id of the supervisor.
+    pub pid: i32,
+    /// When the supervisor started, RFC 3339 in UTC.
+    pub started: String,
+    /// Directory with one folder per node and one log file per service.
+    pub log_directory: PathBuf,
+    /// How the user-space link engine is scheduled: `fifo`, `normal`, or absent when no link uses it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub engine_scheduling: Option<String>,
+    /// Nodes in the order of the topology file.
+    pub nodes: Vec<NodeInfo>,
+    /// Links in the order of the topology file.
+    pub links: Vec<LinkInfo>,
+    /// What was asked for but could not be done; results depend on it.
+    #[serde(default)]
+    pub warnings: Vec<String>,
+}
+
+/// State of one node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum NodeState {
+    /// A namespace, nothing runs in it (hosts, clients and switches until the first `exec`).
+    Idle,
+    /// Services are being started.
+    Starting,
+    /// Services run; for a `dfaas` node the readiness check has passed.
+    Running,
+    /// The node's init process is gone.
+    Stopped,
+}
+
+impl std::fmt::Display for NodeState {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.pad(match self {
+            NodeState::Idle => "idle",
+            NodeState::Starting => "starting",
+            NodeState::Running => "running",
+            NodeState::Stopped => "stopped",
+        })
+    }
+}
+
+/// One node of a lab.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct NodeInfo {
+    /// Name in the topology.
+    pub name: String,
+    /// `dfaas`, `host`, `client`, `switch` or `router`.
+    pub kind: String,
+    /// `native` or `docker`.
+    pub driver: String,
+    /// What it is doing.
+    pub state: NodeState,
+    /// Address of the node's first link (IPv4 preferred); other nodes know it under this address.
+    pub address: Option<String>,
+    /// All addresses with prefix lengths, per interface in order.
+    pub addresses: Vec<String>,
+    /// Functions deployed on the node.
+    pub functions: Vec<FunctionInfo>,
+    /// Ports of the host that lead into the node.
+    pub ports: Vec<PortInfo>,
+    /// Process id of the node's init as the host sees it, once it has one.
+    pub pid: Option<i32>,
+    /// The agent's libp2p peer id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peer_id: Option<String>,
+    /// Supervised processes of the node.
+    pub services: Vec<ServiceInfo>,
+    /// Labels from the topology, to select nodes.
+    #[serde(default)]
+    pub labels: Vec<String>,
+}
+
+/// A function as the topology asks for it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct FunctionInfo {
+    /// Name of the function.
+    pub name: String,
+    /// Capacity in requests per second (the `dfaas.maxrate` label).
+    pub maxrate: Option<u32>,
+}
+
+/// A published port.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct PortInfo {
+    /// `address:port` on the host.
+    pub host: String,
+    /// Port inside the node.
+    pub node_port: u16,
+}
+
+/// One supervised process.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ServiceInfo {
+    /// `haproxy`, `faas`, `agent`, …
+    pub name: String,
+    /// `starting`, `running`, `restarting` or `stopped`.
+    pub state: String,
+    /// Process id inside the node.
+    pub pid: Option<i32>,
+    /// How often it was started again after it ended.
+    pub restarts: u32,
+}
+
+/// One link of a lab.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct LinkInfo {
+    /// `A--B`, or the name given in the file.
+    pub name: String,
+    /// The two ends; `forward` runs from the first to the second.
+    pub endpoints: [LinkEndInfo; 2],
+    /// Who impairs it: `wire`, `tc`, or `none` when nothing was asked for.
+    pub backend: String,
+    /// False while it is set down.
+    pub up: bool,
+    /// Impairments from the first end to the second, as in the topology file; empty when none.
+    pub forward: serde_json::Map<String, serde_json::Value>,
+    /// Impairments from the second end to the first.
+    pub backward: serde_json::Map<String, serde_json::Value>,
+    /// Counters of the backend, per direction, where it has any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub statistics: Option<serde_json::Value>,
+}
+
+/// One end of a link.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct LinkEndInfo {
+    /// Node name.
+    pub node: String,
+    /// Interface name inside the node.
+    pub interface: String,
+}
+
+/// A change of a running link: the keys of the topology file, merged into what the link has now.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LinkChange {
+    /// Keys for both directions, with values as in the file (`"delay": "200ms"`).
+    #[serde(default)]
+    pub set: serde_json::Map<String, serde_json::Value>,
+    /// Keys for the first → second direction only; they win over `set`.
+    #[serde(default)]
+    pub forward: serde_json::Map<String, serde_json::Value>,
+    /// Keys for the second → first direction only.
+    #[serde(default)]
+    pub backward: serde_json::Map<String, serde_json::Value>,
+    /// Carrier on both ends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub up: Option<bool>,
+    /// Back to what the topology file says, before the keys above are merged.
+    #[serde(default)]
+    pub reset: bool,
+}
+
+/// The body of every answer that is not 2xx.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ErrorBody {
+    /// What went wrong, naming the thing.
+    pub error: String,
+}
