@@ -1,0 +1,317 @@
+//! The recalc strategy: the algorithm of "DFaaS: Decentralized Function-as-a-Service for Federated Edge Computing"
+//! (CloudNet 2021).
+//!
+//! Every period, step 1 compares each function's user rate with the rate the node is made for (`dfaas.maxrate`). A
+//! node below it divides what is left among its peers and tells them (*LimitIn* here, *LimitOut* there); half a period
+//! later, step 2 of a node above it spreads its excess over its peers in proportion to what they offered.
+
+use super::{Entry, FunctionName, LimitsIn, NodeId, PeerAddress, Share, Table, Weights};
+use dfaas_agent_api::message::FunctionLimits;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+/// An entry lives this many periods after the peer's last message: one message may come late, not be lost twice.
+const VALIDITY_PERIODS: f64 = 1.2;
+
+/// Whose behaviour is reproduced where the original has a known fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Compatibility {
+    /// This project's: own functions are always published, to peers that were silent so far with real limits;
+    /// functions that only peers have are forwarded to them.
+    Ours,
+    /// The original's, faults included: a peer that spoke is told only about the functions it named itself, one that
+    /// was silent gets zeros, and functions without a local copy are never forwarded.
+    Upstream,
+}
+
+/// What step 1 is computed from.
+#[derive(Clone, Copy, Debug)]
+pub struct Step1Inputs<'a> {
+    /// Agents connected at the moment.
+    pub peers: &'a BTreeSet<NodeId>,
+    /// Local functions and the requests per second each is made for.
+    pub functions: &'a BTreeMap<FunctionName, u32>,
+    /// Measured user requests per second; forwarded ones are not in it. A missing function counts as 0.
+    pub user_rates: &'a BTreeMap<FunctionName, f64>,
+}
+
+/// What step 1 decides.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Step1Outputs {
+    /// To be published: what this node offers to each connected peer.
+    pub offers: FunctionLimits,
+    /// Local functions whose users ask for more than they are made for.
+    pub overloaded: BTreeSet<FunctionName>,
+}
+
+/// What became of a received message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reception {
+    /// It says nothing about this node.
+    NotForUs,
+    /// The table is full.
+    NoRoom,
+    /// First word of a peer.
+    NewPeer,
+    /// A peer's newer offer.
+    Updated,
+}
+
+/// State of the strategy on one node.
+#[derive(Clone, Debug)]
+pub struct Recalc {
+    own_id: NodeId,
+    compatibility: Compatibility,
+    table: Table,
+    functions: BTreeSet<FunctionName>,
+    overloaded: BTreeSet<FunctionName>,
+    /// Functions without a local copy that users asked this node for.
+    wanted: BTreeSet<FunctionName>,
+    /// Limits of connected peers that have not spoken yet.
+    silent: LimitsIn,
+}
+
+impl Recalc {
+    /// A node that knows nobody, with steps every `period`.
+    #[must_use]
+    pub fn new(own_id: NodeId, period: Duration, compatibility: Compatibility) -> Self {
+        Self {
+            own_id,
+            compatibility,
+            table: Table::new(period.mul_f64(VALIDITY_PERIODS)),
+            functions: BTreeSet::new(),
+            overloaded: BTreeSet::new(),
+            wanted: BTreeSet::new(),
+            silent: LimitsIn::new(),
+        }
+    }
+
+    /// What is known of the peers.
+    #[must_use]
+    pub fn table(&self) -> &Table {
+        &self.table
+    }
+
+    /// Functions whose users asked for more than they are made for at the last step 1.
+    #[must_use]
+    pub fn overloaded(&self) -> &BTreeSet<FunctionName> {
+        &self.overloaded
+    }
+
+    /// Forgets peers whose validity is over.
+    pub fn purge(&mut self, now: Duration) {
+        self.table.purge(now);
+    }
+
+    /// Measures, divides what is left among the peers, and says what to publish.
+    pub fn step1(&mut self, now: Duration, inputs: Step1Inputs<'_>) -> Step1Outputs {
+        self.table.purge(now);
+        self.functions = inputs.functions.keys().cloned().collect();
+        self.overloaded.clear();
+        self.silent = self.silent_peers(inputs.peers);
+        self.wanted = self.wanted_functions(inputs.user_rates);
+        for (function, &maximum) in inputs.functions {
+            let rate = inputs.user_rates.get(function).copied();
+            if rate.is_some_and(|rate| rate >= f64::from(maximum)) {
+                self.overloaded.insert(function.clone());
+                self.set_limits(function, 0);
+            } else {
+                // Whole requests, as in the original: 9.5 asked of 20 leaves 11.
+                let asked = rate.unwrap_or(0.0).max(0.0).floor() as u32;
+                self.share_out(function, maximum.saturating_sub(asked));
+            }
+        }
+        Step1Outputs {
+            offers: self.offers(inputs.peers),
+            overloaded: self.overloaded.clone(),
+        }
+    }
+
+    /// Takes what `from` offers to this node.
+    pub fn receive(
+        &mut self,
+        now: Duration,
+        from: &str,
+        address: PeerAddress,
+        offers: &FunctionLimits,
+    ) -> Reception {
+        self.table.purge(now);
+        let Some(offered) = offers.get(&self.own_id) else {
+            return Reception::NotForUs;
+        };
+        let given = self.silent.remove(from).unwrap_or_default();
+        let Some((entry, new)) = self.table.enter(from, now, address) else {
+            return Reception::NoRoom;
+        };
+        entry
+            .functions
+            .retain(|function, _| offered.contains_key(function));
+        for (function, &limit) in offered {
+            let share = entry.functions.entry(function.clone()).or_insert_with(|| Share {
+                limit_in: given.get(function).copied().unwrap_or(0),
+                ..Share::default()
+            });
+            share.limit_out = if limit.is_finite() { limit.max(0.0) } else { 0.0 };
+        }
+        if new {
+            Reception::NewPeer
+        } else {
+            Reception::Updated
+        }
+    }
+
+    /// Spreads the excess of overloaded functions over the peers in proportion to their offers.
+    ///
+    /// Weights are floors of percentages; they may sum to less than 100, which HAProxy does not mind.
+    pub fn step2(&mut self, now: Duration) -> Weights {
+        self.table.purge(now);
+        for function in self.forwarded() {
+            let total: f64 = self
+                .table
+                .iter()
+                .filter_map(|(_, entry)| limit_out(entry, &function))
+                .sum();
+            let total = if total > 0.0 { total } else { 1.0 };
+            for share in self.shares_of(&function) {
+                share.weight = (share.limit_out * 100.0 / total).floor().clamp(0.0, 100.0) as u32;
+            }
+        }
+        self.weights()
+    }
+
+    /// What this node offers to each of these peers at the moment, for publishing.
+    #[must_use]
+    pub fn offers(&self, peers: &BTreeSet<NodeId>) -> FunctionLimits {
+        peers
+            .iter()
+            .map(|peer| (peer.clone(), self.offer(peer)))
+            .collect()
+    }
+
+    /// The limits in force by this node's own reckoning, of every peer.
+    #[must_use]
+    pub fn limits_in(&self) -> LimitsIn {
+        let mut limits = self.silent.clone();
+        for (peer, entry) in self.table.iter() {
+            let own = entry
+                .functions
+                .iter()
+                .filter(|(function, _)| self.functions.contains(*function));
+            limits.insert(
+                peer.clone(),
+                own.map(|(name, share)| (name.clone(), share.limit_in)).collect(),
+            );
+        }
+        limits
+    }
+
+    /// The weights in force, by function and peer, of every function a peer named.
+    #[must_use]
+    pub fn weights(&self) -> Weights {
+        let mut weights = Weights::new();
+        for (peer, entry) in self.table.iter() {
+            for (function, share) in &entry.functions {
+                weights
+                    .entry(function.clone())
+                    .or_default()
+                    .insert(peer.clone(), share.weight);
+            }
+        }
+        weights
+    }
+
+    fn offer(&self, peer: &str) -> BTreeMap<FunctionName, f64> {
+        let entry = self.table.get(peer);
+        if let (Compatibility::Upstream, Some(entry)) = (self.compatibility, entry) {
+            return entry
+                .functions
+                .iter()
+                .map(|(name, share)| (name.clone(), f64::from(share.limit_in)))
+                .collect();
+        }
+        let limit = |function: &FunctionName| match entry {
+            Some(entry) => entry.functions.get(function).map_or(0, |share| share.limit_in),
+            None => self
+                .silent
+                .get(peer)
+                .and_then(|limits| limits.get(function))
+                .copied()
+                .unwrap_or(0),
+        };
+        let own = self
+            .functions
+            .iter()
+            .map(|function| (function.clone(), f64::from(limit(function))));
+        // Naming a function with 0 asks its owners for a share without offering one.
+        own.chain(self.wanted.iter().map(|function| (function.clone(), 0.0)))
+            .collect()
+    }
+
+    /// Connected peers without an entry; the original gives them nothing before they speak.
+    fn silent_peers(&self, peers: &BTreeSet<NodeId>) -> LimitsIn {
+        if self.compatibility == Compatibility::Upstream {
+            return LimitsIn::new();
+        }
+        let silent = peers.iter().filter(|peer| self.table.get(peer).is_none());
+        silent.map(|peer| (peer.clone(), BTreeMap::new())).collect()
+    }
+
+    fn wanted_functions(&self, user_rates: &BTreeMap<FunctionName, f64>) -> BTreeSet<FunctionName> {
+        if self.compatibility == Compatibility::Upstream {
+            return BTreeSet::new();
+        }
+        let asked = user_rates
+            .iter()
+            .filter(|&(_, &rate)| rate > 0.0)
+            .map(|(function, _)| function);
+        asked
+            .filter(|function| !self.functions.contains(*function))
+            .cloned()
+            .collect()
+    }
+
+    /// Divides `margin` equally, in whole requests, among the peers that take part in `function`.
+    fn share_out(&mut self, function: &str, margin: u32) {
+        let sharers = self.shares_of(function).count() + self.silent.len();
+        let limit = u32::try_from(sharers)
+            .ok()
+            .and_then(|sharers| margin.checked_div(sharers))
+            .unwrap_or(0);
+        self.set_limits(function, limit);
+        self.shares_of(function).for_each(|share| share.weight = 0);
+    }
+
+    fn set_limits(&mut self, function: &str, limit: u32) {
+        self.shares_of(function).for_each(|share| share.limit_in = limit);
+        for limits in self.silent.values_mut() {
+            limits.insert(function.to_owned(), limit);
+        }
+    }
+
+    fn shares_of<'a>(&'a mut self, function: &'a str) -> impl Iterator<Item = &'a mut Share> {
+        self.table
+            .values_mut()
+            .filter_map(move |entry| entry.functions.get_mut(function))
+    }
+
+    /// Functions whose requests go to peers: overloaded ones, and (not in the original) those that only peers have.
+    fn forwarded(&self) -> BTreeSet<FunctionName> {
+        let mut forwarded = self.overloaded.clone();
+        if self.compatibility == Compatibility::Ours {
+            let named = self.table.iter().flat_map(|(_, entry)| entry.functions.keys());
+            forwarded.extend(
+                named
+                    .filter(|function| !self.functions.contains(*function))
+                    .cloned(),
+            );
+        }
+        forwarded
+    }
+}
+
+fn limit_out(entry: &Entry, function: &str) -> Option<f64> {
+    entry.functions.get(function).map(|share| share.limit_out)
+}
+
+#[cfg(test)]
+mod tests;
