@@ -1,0 +1,183 @@
+//! Requests about interfaces, addresses, routes and neighbours, built from rtnetlink's messages.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::os::fd::RawFd;
+
+use ipnet::IpNet;
+use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE};
+use netlink_packet_route::address::AddressHeaderFlags;
+use netlink_packet_route::link::{BridgeStpState, InfoData, InfoKind, InfoVeth, LinkAttribute, LinkMessage};
+use netlink_packet_route::neighbour::{
+    NeighbourAddress, NeighbourAttribute, NeighbourMessage, NeighbourState,
+};
+use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
+use rtnetlink::{
+    AddressMessageBuilder, LinkBridge, LinkMessageBuilder, LinkUnspec, LinkVeth, RouteMessageBuilder,
+};
+
+use crate::layout::Interface;
+use crate::netlink::Request;
+use crate::spec::{BRIDGE, NearEnd};
+
+/// A change that must not find the thing there already.
+const NEW: u16 = NLM_F_CREATE | NLM_F_EXCL;
+/// A change that may find the thing there already.
+const CHANGED: u16 = NLM_F_CREATE | NLM_F_REPLACE;
+
+/// One end of a veth pair, placed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct End<'a> {
+    /// Its name.
+    pub(crate) name: &'a str,
+    /// Its index, and the MTU of both ends.
+    pub(crate) interface: Interface,
+    /// The namespace it is created in.
+    pub(crate) namespace: RawFd,
+}
+
+/// A veth pair whose two ends appear at once in their own namespaces: the near end up (and a port of the bridge with the given
+/// index), the midpoint still down, because the kernel cannot raise a peer before the pair exists.
+pub(crate) fn new_veth(
+    near: &NearEnd,
+    end: End<'_>,
+    bridge: Option<u32>,
+    midpoint: End<'_>,
+    owner: &str,
+) -> Request {
+    let main = placed(
+        LinkMessageBuilder::<LinkVeth>::new_with_info_kind(InfoKind::Veth),
+        end,
+    )
+    .address(near.mac.to_vec())
+    .set_info_data(peer(midpoint))
+    .up();
+    let main = match bridge {
+        Some(index) => main.controller(index),
+        None => main,
+    };
+    let operation = format!(
+        "create interface `{}` of namespace `{owner}` with midpoint `{}`",
+        end.name, midpoint.name
+    );
+    link_request(main.build(), NEW, operation)
+}
+
+/// A veth pair that carries nothing; both ends stay down.
+pub(crate) fn new_idle_veth(end: End<'_>, other: End<'_>) -> Request {
+    let main = placed(
+        LinkMessageBuilder::<LinkVeth>::new_with_info_kind(InfoKind::Veth),
+        end,
+    )
+    .set_info_data(peer(other));
+    link_request(main.build(), NEW, format!("create interface `{}`", end.name))
+}
+
+/// The bridge of a switch, down: it is raised when all its ports are there, so that what nodes send while their addresses are set
+/// does not reach every other node.
+pub(crate) fn new_bridge(index: u32) -> Request {
+    let message = LinkMessageBuilder::<LinkBridge>::new(BRIDGE)
+        .index(index)
+        .stp_state(BridgeStpState::Disabled)
+        .forward_delay(0)
+        .mcast_snooping(false)
+        .build();
+    link_request(message, NEW, format!("create bridge `{BRIDGE}`"))
+}
+
+/// Raises or lowers an interface.
+pub(crate) fn set_up(index: u32, name: &str, up: bool) -> Request {
+    let message = LinkMessageBuilder::<LinkUnspec>::new().index(index);
+    let (message, verb) = if up {
+        (message.up(), "raise")
+    } else {
+        (message.down(), "lower")
+    };
+    set_link(message.build(), format!("{verb} interface `{name}`"))
+}
+
+/// Raises a midpoint, which answers no ARP.
+pub(crate) fn raise_midpoint(index: u32, name: &str) -> Request {
+    let message = LinkMessageBuilder::<LinkUnspec>::new()
+        .index(index)
+        .arp(false)
+        .up();
+    set_link(message.build(), format!("raise midpoint `{name}`"))
+}
+
+/// Adds an address that is usable at once: no duplicate address detection.
+pub(crate) fn new_address(index: u32, name: &str, address: IpNet) -> Request {
+    let mut message = match address {
+        IpNet::V4(net) => AddressMessageBuilder::<Ipv4Addr>::new()
+            .index(index)
+            .address(net.addr(), net.prefix_len())
+            .build(),
+        IpNet::V6(net) => AddressMessageBuilder::<Ipv6Addr>::new()
+            .index(index)
+            .address(net.addr(), net.prefix_len())
+            .build(),
+    };
+    message.header.flags |= AddressHeaderFlags::Nodad;
+    let operation = format!("add address {address} to interface `{name}`");
+    Request::new(&RouteNetlinkMessage::NewAddress(message), NEW, operation)
+}
+
+/// Adds a static route; both addresses are of one family.
+pub(crate) fn new_route(destination: IpNet, via: IpAddr) -> Request {
+    let message = match (destination.trunc(), via) {
+        (IpNet::V4(net), IpAddr::V4(via)) => RouteMessageBuilder::<Ipv4Addr>::new()
+            .destination_prefix(net.addr(), net.prefix_len())
+            .gateway(via)
+            .build(),
+        (IpNet::V6(net), IpAddr::V6(via)) => RouteMessageBuilder::<Ipv6Addr>::new()
+            .destination_prefix(net.addr(), net.prefix_len())
+            .gateway(via)
+            .build(),
+        // Refused when the description was checked; the kernel refuses an empty message as well.
+        _ => RouteMessageBuilder::<IpAddr>::new().build(),
+    };
+    let operation = format!("add route to {destination} via {via}");
+    Request::new(&RouteNetlinkMessage::NewRoute(message), NEW, operation)
+}
+
+/// Adds a neighbour entry that never expires.
+pub(crate) fn new_neighbour(index: u32, name: &str, address: IpAddr, mac: [u8; 6]) -> Request {
+    let mut message = NeighbourMessage::default();
+    let (family, destination) = match address {
+        IpAddr::V4(address) => (AddressFamily::Inet, NeighbourAddress::Inet(address)),
+        IpAddr::V6(address) => (AddressFamily::Inet6, NeighbourAddress::Inet6(address)),
+    };
+    message.header.family = family;
+    message.header.ifindex = index;
+    message.header.state = NeighbourState::Permanent;
+    message.attributes = vec![
+        NeighbourAttribute::Destination(destination),
+        NeighbourAttribute::LinkLayerAddress(mac.to_vec()),
+    ];
+    let operation = format!("add neighbour {address} on interface `{name}`");
+    Request::new(&RouteNetlinkMessage::NewNeighbour(message), CHANGED, operation)
+}
+
+/// Name, number, size and namespace. One queue: more would only cost time at creation.
+fn placed<T>(builder: LinkMessageBuilder<T>, end: End<'_>) -> LinkMessageBuilder<T> {
+    builder
+        .name(end.name)
+        .index(end.interface.index)
+        .mtu(end.interface.mtu)
+        .setns_by_fd(end.namespace)
+        .append_extra_attribute(LinkAttribute::NumTxQueues(1))
+        .append_extra_attribute(LinkAttribute::NumRxQueues(1))
+}
+
+fn peer(end: End<'_>) -> InfoData {
+    InfoData::Veth(InfoVeth::Peer(
+        placed(LinkMessageBuilder::<LinkUnspec>::new(), end).build(),
+    ))
+}
+
+fn link_request(message: LinkMessage, flags: u16, operation: String) -> Request {
+    Request::new(&RouteNetlinkMessage::NewLink(message), flags, operation)
+}
+
+fn set_link(message: LinkMessage, operation: String) -> Request {
+    Request::new(&RouteNetlinkMessage::SetLink(message), 0, operation)
+}
