@@ -43,6 +43,7 @@ pub fn initial_haproxy_configuration(settings: &InitialSettings) -> String {
          global\n\
          \x20   stats socket {runtime} mode 660 level admin expose-fd listeners\n\
          \x20   nbthread 1\n\
+         \x20   fd-hard-limit 40000\n\
          \x20   log stdout format raw local0 notice\n\
          \n\
          defaults\n\

@@ -1,0 +1,271 @@
+//! The agent's configuration: environment variables, read once and checked as a whole.
+
+mod duration;
+mod file;
+mod reader;
+
+pub use duration::parse_duration;
+pub use file::{ConfigFileError, read_file};
+pub use reader::{ConfigError, Environment, Invalid, ProcessEnvironment, without_effect};
+
+use crate::strategy::{Compatibility, NodeId};
+use dfaas_agent_api::environment::names;
+use libp2p::{Multiaddr, PeerId};
+use reader::Reader;
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// A period of zero means this, as in the original.
+const ORIGINAL_PERIOD: Duration = Duration::from_secs(60);
+
+/// Everything that can be configured.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Identity, address, logs.
+    pub node: NodeConfig,
+    /// Peer-to-peer network.
+    pub overlay: OverlayConfig,
+    /// Load balancing.
+    pub strategy: StrategyConfig,
+    /// HAProxy.
+    pub proxy: ProxyConfig,
+    /// The functions platform.
+    pub platform: PlatformConfig,
+    /// `host:port` of the agent's own HTTP server.
+    pub http_server: HostPort,
+}
+
+/// A host, by name or address, and a port.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HostPort {
+    /// Name or address.
+    pub host: String,
+    /// TCP port.
+    pub port: u16,
+}
+
+impl std::fmt::Display for HostPort {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.host.parse::<IpAddr>() {
+            Ok(IpAddr::V6(address)) => write!(formatter, "[{address}]:{}", self.port),
+            _ => write!(formatter, "{}:{}", self.host, self.port),
+        }
+    }
+}
+
+/// Identity, address, logs.
+#[derive(Clone, Debug)]
+pub struct NodeConfig {
+    /// Address sent to peers and shown in X-Server.
+    pub address: IpAddr,
+    /// File of the private key; without one, every start has a new identity.
+    pub private_key_file: Option<PathBuf>,
+    /// Whether to log decisions and requests.
+    pub debug: bool,
+    /// Whether log lines begin with the time.
+    pub log_datetime: bool,
+    /// Whether log lines are coloured.
+    pub log_colors: bool,
+}
+
+/// Peer-to-peer network.
+#[derive(Clone, Debug)]
+pub struct OverlayConfig {
+    /// Where to listen.
+    pub listen: Vec<Multiaddr>,
+    /// Nodes to connect to first.
+    pub bootstrap: Vec<(PeerId, Multiaddr)>,
+    /// Whether to keep trying them.
+    pub bootstrap_force: bool,
+    /// Word under which agents find one another.
+    pub rendezvous: String,
+    /// Pause between two look-ups.
+    pub lookup_pause: Duration,
+    /// Topic of the messages.
+    pub topic: String,
+}
+
+/// Load balancing.
+#[derive(Clone, Debug)]
+pub struct StrategyConfig {
+    /// Period of the strategy.
+    pub period: Duration,
+    /// How user rates are measured.
+    pub rate: RateSource,
+    /// Whether faults of the original are reproduced.
+    pub compatibility: Compatibility,
+    /// Whether peers that exceed their limit are answered 429.
+    pub enforce_limits: bool,
+    /// Agents to exchange load with; all when nothing.
+    pub neighbours: Option<BTreeSet<NodeId>>,
+}
+
+/// How user rates are measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RateSource {
+    /// Requests counted over a window before step 1.
+    Window(Duration),
+    /// HAProxy's estimate for the last second.
+    LastSecond,
+}
+
+/// HAProxy.
+#[derive(Clone, Debug)]
+pub struct ProxyConfig {
+    /// Port sent to peers.
+    pub port: u16,
+    /// Where it listens for requests.
+    pub binds: Vec<String>,
+    /// Where it serves its metrics.
+    pub metrics_bind: String,
+    /// Over which address counters survive a reload.
+    pub peers_bind: Option<String>,
+    /// Its configuration file.
+    pub configuration: PathBuf,
+    /// The program that checks it.
+    pub executable: Option<PathBuf>,
+    /// Socket of the Runtime API.
+    pub runtime_socket: PathBuf,
+    /// Socket of the master process.
+    pub master_socket: PathBuf,
+    /// Shell command that reloads it.
+    pub update_command: Option<String>,
+    /// Threads it uses.
+    pub threads: u32,
+}
+
+/// The functions platform.
+#[derive(Clone, Debug)]
+pub struct PlatformConfig {
+    /// The gateway.
+    pub gateway: HostPort,
+    /// User and password for HTTP Basic authentication.
+    pub credentials: Option<(String, String)>,
+}
+
+impl Config {
+    /// Reads the configuration; what is not set has its default.
+    ///
+    /// # Errors
+    /// When values are wrong: all of them at once, each with its variable and the remedy.
+    pub fn read(environment: &dyn Environment) -> Result<Self, ConfigError> {
+        let mut reader = Reader::new(environment);
+        let config = Self {
+            node: NodeConfig::read(&mut reader),
+            overlay: OverlayConfig::read(&mut reader),
+            strategy: StrategyConfig::read(&mut reader),
+            proxy: ProxyConfig::read(&mut reader),
+            platform: PlatformConfig::read(&mut reader),
+            http_server: reader.host_port(names::HTTPSERVER_HOST, names::HTTPSERVER_PORT),
+        };
+        reader.finish(config)
+    }
+}
+
+impl NodeConfig {
+    fn read(reader: &mut Reader<'_>) -> Self {
+        let advertised = if reader.text(names::NODE_IP).is_empty() {
+            names::HAPROXY_HOST
+        } else {
+            names::NODE_IP
+        };
+        Self {
+            address: reader.parse(advertised, "an IP address; set AGENT_NODE_IP to this node's"),
+            private_key_file: reader.optional_path(names::PRIVATE_KEY_FILE),
+            debug: reader.flag(names::DEBUG),
+            log_datetime: reader.flag(names::LOG_DATETIME),
+            log_colors: reader.flag(names::LOG_COLORS),
+        }
+    }
+}
+
+impl OverlayConfig {
+    fn read(reader: &mut Reader<'_>) -> Self {
+        let lookup_pause = reader.duration(names::KAD_IDLE_TIME);
+        Self {
+            listen: reader.listen_addresses(),
+            bootstrap: reader.bootstrap_nodes(),
+            bootstrap_force: reader.flag(names::BOOTSTRAP_FORCE),
+            rendezvous: reader.text(names::RENDEZVOUS),
+            lookup_pause: if lookup_pause.is_zero() {
+                ORIGINAL_PERIOD
+            } else {
+                lookup_pause
+            },
+            topic: reader.required_text(names::PUBSUB_TOPIC),
+        }
+    }
+}
+
+impl StrategyConfig {
+    fn read(reader: &mut Reader<'_>) -> Self {
+        reader.choice(names::STRATEGY);
+        let period = match reader.duration(names::RECALC_PERIOD) {
+            Duration::ZERO => ORIGINAL_PERIOD,
+            period => period,
+        };
+        if period < Duration::from_millis(100) {
+            reader.complain(names::RECALC_PERIOD, "a period of at least 100ms");
+        }
+        let compatibility = reader.choice(names::COMPAT);
+        let window = match compatibility.as_str() {
+            // The original's formula is the count since its reset, half a period ago.
+            "upstream-2021" => period / 2,
+            _ => reader.rate_window(period),
+        };
+        Self {
+            period,
+            rate: if compatibility == "upstream" {
+                RateSource::LastSecond
+            } else {
+                RateSource::Window(window)
+            },
+            compatibility: if compatibility.is_empty() {
+                Compatibility::Ours
+            } else {
+                Compatibility::Upstream
+            },
+            enforce_limits: reader.flag(names::LIMITIN_ENFORCE),
+            neighbours: reader.neighbours(),
+        }
+    }
+}
+
+impl ProxyConfig {
+    fn read(reader: &mut Reader<'_>) -> Self {
+        let update_command = reader.text(names::HAPROXY_CONFIG_UPDATE_COMMAND);
+        let peers_bind = reader.text(names::HAPROXY_PEERS_BIND);
+        let threads = reader.parse(names::HAPROXY_THREADS, "a number from 1 to 64");
+        if !(1..=64).contains(&threads) {
+            reader.complain(names::HAPROXY_THREADS, "a number from 1 to 64");
+        }
+        Self {
+            port: reader.parse(names::HAPROXY_PORT, "a port from 0 to 65535"),
+            binds: reader.binds(names::HAPROXY_BIND),
+            metrics_bind: reader.bind(names::HAPROXY_METRICS_BIND),
+            peers_bind: (!peers_bind.is_empty()).then(|| reader.bind(names::HAPROXY_PEERS_BIND)),
+            configuration: reader.path(names::HAPROXY_CONFIG_FILE),
+            executable: reader.optional_path(names::HAPROXY_EXECUTABLE),
+            runtime_socket: reader.socket(names::HAPROXY_SOCK_PATH),
+            master_socket: reader.socket(names::HAPROXY_MASTER_SOCK_PATH),
+            update_command: (!update_command.is_empty()).then_some(update_command),
+            threads,
+        }
+    }
+}
+
+impl PlatformConfig {
+    fn read(reader: &mut Reader<'_>) -> Self {
+        let user = reader.text(names::OPENFAAS_USER);
+        let password = reader.text(names::OPENFAAS_PASS);
+        Self {
+            gateway: reader.host_port(names::OPENFAAS_HOST, names::OPENFAAS_PORT),
+            credentials: (!user.is_empty()).then_some((user, password)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

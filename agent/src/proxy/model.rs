@@ -1,0 +1,121 @@
+//! What an HAProxy configuration depends on.
+
+use crate::strategy::{FunctionName, LimitsIn, NodeId, PeerAddress, Weights};
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+/// What is the same as long as the agent runs.
+#[derive(Clone, Debug)]
+pub struct NodeSettings {
+    /// PeerId of this node.
+    pub own_id: NodeId,
+    /// Advertised address, shown in X-Server.
+    pub address: IpAddr,
+    /// Addresses for requests (`*:80`).
+    pub binds: Vec<String>,
+    /// Address of the Prometheus exporter.
+    pub metrics_bind: String,
+    /// Loopback address over which counters survive a reload.
+    pub peers_bind: Option<String>,
+    /// Path of the Runtime API's socket.
+    pub runtime_socket: String,
+    /// Threads of HAProxy.
+    pub threads: u32,
+    /// Whether a peer that sends more than its limit is answered 429.
+    pub enforce_limits: bool,
+    /// Whether HAProxy logs every request.
+    pub log_requests: bool,
+    /// `host:port` of the functions platform.
+    pub functions: String,
+    /// `host:port` of the agent's own HTTP server.
+    pub agent: String,
+}
+
+/// What changes while the agent runs.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Desired {
+    /// Local functions and the requests per second each serves here.
+    pub functions: BTreeMap<FunctionName, u32>,
+    /// Every node whose requests are not answered 403, with its proxy once that is known.
+    pub peers: BTreeMap<NodeId, Option<PeerAddress>>,
+    /// What each peer may send.
+    pub limits: LimitsIn,
+    /// How an excess is spread over the peers.
+    pub weights: Weights,
+}
+
+impl Desired {
+    /// Functions that have a backend: local ones, and those that only a peer has.
+    #[must_use]
+    pub fn forwardable(&self) -> BTreeSet<&FunctionName> {
+        self.functions.keys().chain(self.weights.keys()).collect()
+    }
+
+    /// Peers that can be forwarded to.
+    pub fn servers(&self) -> impl Iterator<Item = (&NodeId, PeerAddress)> {
+        self.peers
+            .iter()
+            .filter_map(|(peer, address)| address.map(|address| (peer, address)))
+    }
+
+    /// The weight of a peer for a function; 0 where nothing was decided.
+    #[must_use]
+    pub fn weight(&self, function: &str, peer: &str) -> u32 {
+        self.weights
+            .get(function)
+            .and_then(|peers| peers.get(peer))
+            .copied()
+            .unwrap_or(0)
+    }
+
+    /// Whether going from `other` to this takes a reload: backends or servers differ.
+    #[must_use]
+    pub fn needs_reload_from(&self, other: &Self) -> bool {
+        self.forwardable() != other.forwardable() || !self.servers().eq(other.servers())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::Ipv4Addr;
+
+    fn desired() -> Desired {
+        let address = PeerAddress {
+            host: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            port: 80,
+        };
+        Desired {
+            functions: BTreeMap::from([("figlet".to_owned(), 10)]),
+            peers: BTreeMap::from([("n2".to_owned(), Some(address)), ("n3".to_owned(), None)]),
+            ..Desired::default()
+        }
+    }
+
+    #[test]
+    fn numbers_and_silent_peers_need_no_reload() {
+        let mut other = desired();
+        other.functions.insert("figlet".to_owned(), 20);
+        other
+            .limits
+            .insert("n2".to_owned(), BTreeMap::from([("figlet".to_owned(), 5)]));
+        other
+            .weights
+            .insert("figlet".to_owned(), BTreeMap::from([("n2".to_owned(), 40)]));
+        other.peers.remove("n3");
+        assert!(!other.needs_reload_from(&desired()));
+    }
+
+    #[test]
+    fn functions_and_servers_do() {
+        let mut function = desired();
+        function.functions.insert("ocr".to_owned(), 1);
+        assert!(function.needs_reload_from(&desired()));
+        let mut remote = desired();
+        remote.weights.insert("ocr".to_owned(), BTreeMap::new());
+        assert!(remote.needs_reload_from(&desired()));
+        let mut server = desired();
+        server.peers.remove("n2");
+        assert!(server.needs_reload_from(&desired()));
+    }
+}

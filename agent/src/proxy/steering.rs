@@ -1,0 +1,244 @@
+//! Keeping a running HAProxy in the desired state.
+
+use super::control::{self, MasterState};
+use super::counters::{UserCounters, parse_table};
+use super::maps;
+use super::render::{MapPaths, backend_name, render, server_name};
+use super::socket::CommandSocket;
+use super::{Desired, NodeSettings, ProxyError, files};
+use std::path::PathBuf;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// A new process has to be forked, to bind and to take over.
+const RELOAD_PATIENCE: Duration = Duration::from_secs(10);
+const POLL: Duration = Duration::from_millis(20);
+
+/// How HAProxy is made to reload.
+#[derive(Clone, Debug)]
+pub enum Reload {
+    /// Its master process is asked on this socket.
+    Master(PathBuf),
+    /// This shell command is run.
+    Command(String),
+}
+
+/// Where HAProxy's things are.
+#[derive(Clone, Debug)]
+pub struct ProxyPaths {
+    /// The configuration file; map files are kept beside it.
+    pub configuration: PathBuf,
+    /// Program that checks a configuration; without one, the check is left to the reload.
+    pub executable: Option<PathBuf>,
+    /// How a reload is asked for.
+    pub reload: Reload,
+}
+
+/// What [`Proxy::apply`] had to do.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Change {
+    /// Nothing.
+    None,
+    /// This many commands of the Runtime API.
+    Commands(usize),
+    /// A reload. The users' counters start again at zero; this was their state just before, if it could be read.
+    Reloaded(Option<UserCounters>),
+}
+
+/// A running HAProxy and what it was told.
+#[derive(Debug)]
+pub struct Proxy {
+    node: NodeSettings,
+    paths: ProxyPaths,
+    maps: MapPaths,
+    runtime: CommandSocket,
+    applied: Option<Desired>,
+    generation: u32,
+}
+
+impl Proxy {
+    /// A proxy that has been told nothing yet. `generation` numbers the configurations; starting from the time of day
+    /// keeps them apart from those of an agent before.
+    #[must_use]
+    pub fn new(node: NodeSettings, paths: ProxyPaths, generation: u32) -> Self {
+        let directory = paths
+            .configuration
+            .parent()
+            .map(PathBuf::from)
+            .unwrap_or_default();
+        let runtime = CommandSocket::new(PathBuf::from(&node.runtime_socket));
+        Self {
+            node,
+            paths,
+            maps: MapPaths::in_directory(&directory),
+            runtime,
+            applied: None,
+            generation,
+        }
+    }
+
+    /// Brings HAProxy into the desired state with as little disturbance as possible.
+    ///
+    /// # Errors
+    /// When HAProxy does not answer or refuses. The configuration before stays in force, and the next call tries again.
+    pub async fn apply(&mut self, desired: &Desired) -> Result<Change, ProxyError> {
+        let serving = self.serving().await?;
+        match self.applied.take() {
+            Some(applied) if serving == Some(self.generation) && !desired.needs_reload_from(&applied) => {
+                self.change(&applied, desired).await
+            }
+            _ => self.load(desired).await,
+        }
+    }
+
+    /// What users have asked for so far.
+    ///
+    /// # Errors
+    /// When HAProxy does not answer.
+    pub async fn user_counters(&self) -> Result<UserCounters, ProxyError> {
+        Ok(parse_table(&self.runtime.ask("show table st_users").await?))
+    }
+
+    /// Whether HAProxy answers.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub async fn ping(&self) -> Result<(), ProxyError> {
+        self.runtime.ask("show version").await.map(|_| ())
+    }
+
+    /// The number of the configuration being served; nothing when it is not one of an agent.
+    async fn serving(&self) -> Result<Option<u32>, ProxyError> {
+        let text = self.runtime.ask("get var proc.dfaas_generation").await?;
+        let number = text
+            .split_once("value=<")
+            .and_then(|(_, rest)| rest.split_once('>'));
+        Ok(number.and_then(|(number, _)| number.parse().ok()))
+    }
+
+    /// Same backends and servers: maps and weights only.
+    async fn change(&mut self, applied: &Desired, desired: &Desired) -> Result<Change, ProxyError> {
+        let commands = self.commands(applied, desired);
+        if commands.is_empty() {
+            self.applied = Some(desired.clone());
+            return Ok(Change::None);
+        }
+        // Files first: whoever loads them from now on gets the new state.
+        self.write_maps(desired)?;
+        let text = render(&self.node, &self.maps, desired, self.generation)?;
+        files::replace(&self.paths.configuration, &text)?;
+        match self.runtime.run(&commands).await {
+            Ok(()) => {
+                self.applied = Some(desired.clone());
+                Ok(Change::Commands(commands.len()))
+            }
+            Err(error) => {
+                // HAProxy's state is not what was thought; a reload makes it so.
+                tracing::warn!(%error, "reloading HAProxy instead of changing it");
+                self.load(desired).await
+            }
+        }
+    }
+
+    fn commands(&self, applied: &Desired, desired: &Desired) -> Vec<String> {
+        let old = maps::entries(&self.maps, applied);
+        let new = maps::entries(&self.maps, desired);
+        let changes = old
+            .iter()
+            .zip(&new)
+            .flat_map(|((path, old), (_, new))| maps::commands(path, old, new));
+        let mut commands: Vec<String> = changes.collect();
+        for function in desired.forwardable() {
+            for (peer, _) in desired.servers() {
+                let weight = desired.weight(function, peer);
+                if weight != applied.weight(function, peer) {
+                    let (backend, server) = (backend_name(function), server_name(peer));
+                    commands.push(format!("set server {backend}/{server} weight {weight}"));
+                }
+            }
+        }
+        commands
+    }
+
+    /// Writes, checks and loads a whole configuration.
+    async fn load(&mut self, desired: &Desired) -> Result<Change, ProxyError> {
+        self.generation = self.generation.wrapping_add(1) & (u32::MAX >> 1);
+        let text = render(&self.node, &self.maps, desired, self.generation)?;
+        self.write_maps(desired)?;
+        let candidate = files::sibling(&self.paths.configuration, ".new");
+        files::write(&candidate, &text)?;
+        if let Some(executable) = &self.paths.executable {
+            control::check(executable, &candidate).await?;
+        }
+        let before = files::read(&self.paths.configuration)?;
+        files::rename(&candidate, &self.paths.configuration)?;
+        let counters = self.user_counters().await.ok();
+        if let Err(error) = self.reload().await {
+            // An HAProxy that starts again must not meet a file it refuses.
+            if let Some(before) = before {
+                files::replace(&self.paths.configuration, &before)?;
+            }
+            return Err(error);
+        }
+        self.applied = Some(desired.clone());
+        Ok(Change::Reloaded(counters))
+    }
+
+    fn write_maps(&self, desired: &Desired) -> Result<(), ProxyError> {
+        for (path, entries) in maps::entries(&self.maps, desired) {
+            files::replace(&PathBuf::from(path), &maps::text(&entries))?;
+        }
+        Ok(())
+    }
+
+    /// Asks for a reload and waits until the new configuration is served.
+    async fn reload(&self) -> Result<(), ProxyError> {
+        let deadline = Instant::now() + RELOAD_PATIENCE;
+        match &self.paths.reload {
+            Reload::Command(text) => control::run_update_command(text).await?,
+            Reload::Master(path) => {
+                let master = CommandSocket::new(path.clone());
+                let before = control::master_state(&master).await?;
+                master.ask("reload").await?;
+                self.await_master(&master, before, deadline).await?;
+            }
+        }
+        loop {
+            // Sockets come and go while processes change places: only the deadline ends this.
+            if self.serving().await.ok().flatten() == Some(self.generation) {
+                return Ok(());
+            }
+            if Instant::now() >= deadline {
+                let path = self.paths.configuration.clone();
+                return Err(ProxyError::NotServed {
+                    path,
+                    waited: RELOAD_PATIENCE,
+                });
+            }
+            tokio::time::sleep(POLL).await;
+        }
+    }
+
+    /// Waits for the master's verdict on a reload.
+    async fn await_master(
+        &self,
+        master: &CommandSocket,
+        before: MasterState,
+        deadline: Instant,
+    ) -> Result<(), ProxyError> {
+        loop {
+            match control::master_state(master).await {
+                Ok(state) if state.reloads > before.reloads => {
+                    return if state.failed == 0 {
+                        Ok(())
+                    } else {
+                        Err(ProxyError::ReloadFailed)
+                    };
+                }
+                Err(error) if Instant::now() >= deadline => return Err(error),
+                Ok(_) if Instant::now() >= deadline => return Err(ProxyError::ReloadFailed),
+                _ => tokio::time::sleep(POLL).await,
+            }
+        }
+    }
+}
