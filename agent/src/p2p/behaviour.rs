@@ -1,0 +1,96 @@
+//! The protocols an agent speaks, with bounds that fit federations of 2 to some hundred nodes.
+
+use super::OverlayError;
+use libp2p::connection_limits::{self, ConnectionLimits};
+use libp2p::gossipsub::{self, IdentTopic, MessageAuthenticity, ValidationMode, WhitelistSubscriptionFilter};
+use libp2p::identity::Keypair;
+use libp2p::kad::store::{MemoryStore, MemoryStoreConfig};
+use libp2p::swarm::NetworkBehaviour;
+use libp2p::{identify, kad, ping};
+use std::collections::HashSet;
+use std::time::Duration;
+
+/// A message of 50 peers and 100 functions is a tenth of this.
+const MAXIMUM_MESSAGE: usize = 1 << 20;
+const MAXIMUM_CONNECTIONS: u32 = 1024;
+/// Both ends may dial at once, and an old connection may linger.
+const MAXIMUM_CONNECTIONS_PER_PEER: u32 = 4;
+/// A dead peer is noticed within the sum of both.
+const PING_INTERVAL: Duration = Duration::from_secs(10);
+const PING_PATIENCE: Duration = Duration::from_secs(10);
+/// Agents announce themselves at every look-up; one that stopped is forgotten after this.
+const PROVIDER_LIFE: Duration = Duration::from_secs(30 * 60);
+
+pub(super) type Gossip = gossipsub::Behaviour<gossipsub::IdentityTransform, WhitelistSubscriptionFilter>;
+
+/// Everything spoken on a connection.
+#[derive(NetworkBehaviour)]
+pub(super) struct Behaviour {
+    limits: connection_limits::Behaviour,
+    pub(super) gossip: Gossip,
+    pub(super) kademlia: kad::Behaviour<MemoryStore>,
+    identify: identify::Behaviour,
+    ping: ping::Behaviour,
+}
+
+impl Behaviour {
+    pub(super) fn new(keypair: &Keypair, topic: &IdentTopic) -> Result<Self, OverlayError> {
+        let limits = ConnectionLimits::default()
+            .with_max_established(Some(MAXIMUM_CONNECTIONS))
+            .with_max_established_per_peer(Some(MAXIMUM_CONNECTIONS_PER_PEER))
+            .with_max_pending_incoming(Some(MAXIMUM_CONNECTIONS));
+        let version = concat!("dfaas-agent/", env!("CARGO_PKG_VERSION"));
+        let identify = identify::Config::new("/dfaas/1.0.0".to_owned(), keypair.public())
+            .with_agent_version(version.to_owned())
+            .with_push_listen_addr_updates(true);
+        let ping = ping::Config::new()
+            .with_interval(PING_INTERVAL)
+            .with_timeout(PING_PATIENCE);
+        Ok(Self {
+            limits: connection_limits::Behaviour::new(limits),
+            gossip: gossip(keypair, topic)?,
+            kademlia: kademlia(keypair),
+            identify: identify::Behaviour::new(identify),
+            ping: ping::Behaviour::new(ping),
+        })
+    }
+}
+
+/// Signed messages, sent by their author to every subscriber it is connected to (flood publishing): in a federation
+/// that is one hop for most, and the mesh reaches the rest.
+fn gossip(keypair: &Keypair, topic: &IdentTopic) -> Result<Gossip, OverlayError> {
+    let failed = |reason: String| OverlayError::Topic {
+        topic: topic.to_string(),
+        reason,
+    };
+    let config = gossipsub::ConfigBuilder::default()
+        .validation_mode(ValidationMode::Strict)
+        .max_transmit_size(MAXIMUM_MESSAGE)
+        .flood_publish(true)
+        .heartbeat_initial_delay(Duration::from_secs(1))
+        .build()
+        .map_err(|error| failed(error.to_string()))?;
+    let only_ours = WhitelistSubscriptionFilter(HashSet::from([topic.hash()]));
+    let author = MessageAuthenticity::Signed(keypair.clone());
+    let mut gossip = Gossip::new_with_subscription_filter(author, config, only_ours)
+        .map_err(|reason| failed(reason.to_owned()))?;
+    gossip
+        .subscribe(topic)
+        .map_err(|error| failed(error.to_string()))?;
+    Ok(gossip)
+}
+
+fn kademlia(keypair: &Keypair) -> kad::Behaviour<MemoryStore> {
+    let own_id = keypair.public().to_peer_id();
+    let bounds = MemoryStoreConfig {
+        max_providers_per_key: 1024,
+        max_records: 64,
+        ..MemoryStoreConfig::default()
+    };
+    let mut config = kad::Config::new(kad::PROTOCOL_NAME);
+    config.set_provider_record_ttl(Some(PROVIDER_LIFE));
+    let mut kademlia = kad::Behaviour::with_config(own_id, MemoryStore::with_config(own_id, bounds), config);
+    // Agents are servers to each other; "client until proven reachable" would leave the table empty.
+    kademlia.set_mode(Some(kad::Mode::Server));
+    kademlia
+}

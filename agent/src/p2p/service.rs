@@ -1,0 +1,251 @@
+//! The task that drives the overlay.
+
+mod events;
+
+use super::behaviour::Behaviour;
+use super::redial::Redial;
+use super::{OverlayError, rendezvous, transport};
+use crate::metrics::Metrics;
+use crate::strategy::NodeId;
+use dfaas_agent_api::Identity;
+use futures::StreamExt as _;
+use libp2p::gossipsub::IdentTopic;
+use libp2p::identity::Keypair;
+use libp2p::kad::RecordKey;
+use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
+use libp2p::{Multiaddr, PeerId, Swarm, swarm};
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::Instant;
+
+/// Messages waiting for the strategy; more are dropped and counted.
+const QUEUE: usize = 256;
+/// A new table entry is followed by a look-up after this, so that several entries share one.
+const LOOKUP_SOON: Duration = Duration::from_secs(2);
+/// Time for the last words to leave.
+const FAREWELL: Duration = Duration::from_millis(100);
+
+/// What the overlay depends on.
+#[derive(Clone, Debug)]
+pub struct OverlaySettings {
+    /// Who this node is.
+    pub identity: Identity,
+    /// Where to listen.
+    pub listen: Vec<Multiaddr>,
+    /// Address told to others when listening on all.
+    pub advertised: IpAddr,
+    /// Nodes to connect to.
+    pub bootstrap: Vec<(PeerId, Multiaddr)>,
+    /// Whether to keep trying them.
+    pub bootstrap_force: bool,
+    /// Word under which agents find one another.
+    pub rendezvous: String,
+    /// Pause between two look-ups.
+    pub lookup_pause: Duration,
+    /// Topic of the messages.
+    pub topic: String,
+}
+
+/// A message of another agent; its signature has been verified.
+#[derive(Clone, Debug)]
+pub struct Incoming {
+    /// Its author.
+    pub from: NodeId,
+    /// Its text.
+    pub data: Vec<u8>,
+}
+
+/// A running overlay. Dropping it ends the task.
+#[derive(Debug)]
+pub struct Overlay {
+    /// Connected agents, whenever they change.
+    pub peers: watch::Receiver<BTreeSet<NodeId>>,
+    /// Messages of others.
+    pub messages: mpsc::Receiver<Incoming>,
+    outgoing: mpsc::Sender<Vec<u8>>,
+    stop: Option<oneshot::Sender<()>>,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Overlay {
+    /// Listens, and begins to connect in the background.
+    ///
+    /// # Errors
+    /// When the key, the topic or an address cannot be used.
+    pub fn start(settings: &OverlaySettings, metrics: Arc<Metrics>) -> Result<Self, OverlayError> {
+        let keypair = Keypair::ed25519_from_bytes(settings.identity.seed())?;
+        let topic = IdentTopic::new(settings.topic.clone());
+        let swarm = start_swarm(settings, &keypair, &topic)?;
+        let (peers_sender, peers) = watch::channel(BTreeSet::new());
+        let (messages_sender, messages) = mpsc::channel(QUEUE);
+        let (outgoing, outgoing_receiver) = mpsc::channel(QUEUE);
+        let (stop, stopped) = oneshot::channel();
+        let own_id = *swarm.local_peer_id();
+        let now = Instant::now();
+        let service = Service {
+            swarm,
+            topic,
+            redial: Redial::new(&settings.bootstrap, own_id, settings.bootstrap_force, now),
+            rendezvous: rendezvous::key(&settings.rendezvous),
+            lookup_pause: settings.lookup_pause,
+            next_lookup: now + settings.lookup_pause,
+            advertised: settings.advertised,
+            subscribed: BTreeSet::new(),
+            round_trips: BTreeMap::new(),
+            peers: peers_sender,
+            messages: messages_sender,
+            metrics,
+        };
+        let task = tokio::spawn(service.run(outgoing_receiver, stopped));
+        Ok(Self {
+            peers,
+            messages,
+            outgoing,
+            stop: Some(stop),
+            task,
+        })
+    }
+
+    /// Hands a message to the overlay. One that finds no room is dropped: the next period brings a newer one.
+    pub fn publish(&self, data: Vec<u8>) {
+        if self.outgoing.try_send(data).is_err() {
+            tracing::warn!("the overlay is too busy for another message");
+        }
+    }
+
+    /// Says goodbye to the peers and ends.
+    pub async fn stop(mut self) {
+        if let Some(stop) = self.stop.take() {
+            let _ = stop.send(());
+        }
+        // An error would be a panic of the task, which has been reported.
+        let _ = (&mut self.task).await;
+    }
+}
+
+impl Drop for Overlay {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+fn start_swarm(
+    settings: &OverlaySettings,
+    keypair: &Keypair,
+    topic: &IdentTopic,
+) -> Result<Swarm<Behaviour>, OverlayError> {
+    let bootstrap = settings.bootstrap.iter().map(|(_, address)| address.clone());
+    let addresses: Vec<Multiaddr> = settings.listen.iter().cloned().chain(bootstrap).collect();
+    let transport = transport::build(keypair, &addresses)?;
+    let behaviour = Behaviour::new(keypair, topic)?;
+    // Idle connections stay: being connected is what makes a peer.
+    let config =
+        swarm::Config::with_tokio_executor().with_idle_connection_timeout(Duration::from_secs(u64::MAX));
+    let mut swarm = Swarm::new(transport, behaviour, keypair.public().to_peer_id(), config);
+    for address in &settings.listen {
+        swarm
+            .listen_on(address.clone())
+            .map_err(|error| OverlayError::Listen {
+                address: address.clone(),
+                reason: error.to_string(),
+            })?;
+    }
+    Ok(swarm)
+}
+
+/// State of the task.
+struct Service {
+    swarm: Swarm<Behaviour>,
+    topic: IdentTopic,
+    redial: Redial,
+    rendezvous: RecordKey,
+    lookup_pause: Duration,
+    next_lookup: Instant,
+    advertised: IpAddr,
+    /// Nodes that subscribed to the topic and are connected.
+    subscribed: BTreeSet<PeerId>,
+    round_trips: BTreeMap<PeerId, Duration>,
+    peers: watch::Sender<BTreeSet<NodeId>>,
+    messages: mpsc::Sender<Incoming>,
+    metrics: Arc<Metrics>,
+}
+
+impl Service {
+    async fn run(mut self, mut outgoing: mpsc::Receiver<Vec<u8>>, mut stopped: oneshot::Receiver<()>) {
+        loop {
+            let redial_at = self.redial.next().unwrap_or_else(|| Instant::now() + LOOKUP_SOON);
+            tokio::select! {
+                _ = &mut stopped => break,
+                event = self.swarm.select_next_some() => self.on_event(event),
+                Some(data) = outgoing.recv() => self.publish(data),
+                () = tokio::time::sleep_until(redial_at) => self.dial_bootstrap_nodes(),
+                () = tokio::time::sleep_until(self.next_lookup) => self.look_up(),
+            }
+        }
+        self.swarm.behaviour_mut().gossip.unsubscribe(&self.topic);
+        let farewell = async { while self.swarm.next().await.is_some() {} };
+        // It ends by the clock.
+        let _ = tokio::time::timeout(FAREWELL, farewell).await;
+    }
+
+    fn publish(&mut self, data: Vec<u8>) {
+        match self.swarm.behaviour_mut().gossip.publish(self.topic.hash(), data) {
+            Ok(_) => {
+                self.metrics.messages_published.inc();
+            }
+            Err(libp2p::gossipsub::PublishError::NoPeersSubscribedToTopic) => {
+                tracing::debug!("nobody listens to the message");
+            }
+            Err(error) => tracing::warn!(%error, "cannot publish a message"),
+        }
+    }
+
+    fn dial_bootstrap_nodes(&mut self) {
+        for (peer, addresses) in self.redial.due(Instant::now()) {
+            if self.swarm.is_connected(&peer) {
+                self.redial.connected(&peer);
+                continue;
+            }
+            self.dial(peer, addresses);
+        }
+    }
+
+    fn dial(&mut self, peer: PeerId, addresses: Vec<Multiaddr>) {
+        let options = DialOpts::peer_id(peer)
+            .condition(PeerCondition::DisconnectedAndNotDialing)
+            .addresses(addresses)
+            .extend_addresses_through_behaviour()
+            // Two nodes that dial each other from their listening ports would meet in one TCP connection, each
+            // taking itself for the caller.
+            .allocate_new_port()
+            .build();
+        if let Err(error) = self.swarm.dial(options) {
+            tracing::debug!(%peer, %error, "not dialled");
+        }
+    }
+
+    /// Announces this node under the rendezvous and asks who else is there.
+    fn look_up(&mut self) {
+        self.next_lookup = Instant::now() + self.lookup_pause;
+        let kademlia = &mut self.swarm.behaviour_mut().kademlia;
+        if let Err(error) = kademlia.start_providing(self.rendezvous.clone()) {
+            tracing::warn!(%error, "cannot announce this node");
+        }
+        kademlia.get_providers(self.rendezvous.clone());
+    }
+
+    fn look_up_soon(&mut self) {
+        self.next_lookup = self.next_lookup.min(Instant::now() + LOOKUP_SOON);
+    }
+
+    fn announce_peers(&self) {
+        let peers: BTreeSet<NodeId> = self.subscribed.iter().map(ToString::to_string).collect();
+        self.metrics
+            .peers
+            .set(i64::try_from(peers.len()).unwrap_or(i64::MAX));
+        self.peers.send_replace(peers);
+    }
+}

@@ -1,0 +1,177 @@
+//! What happens on the network.
+
+use super::{Incoming, Service};
+use crate::p2p::behaviour::{Behaviour, BehaviourEvent};
+use crate::strategy::NodeId;
+use libp2p::gossipsub::Event as GossipEvent;
+use libp2p::kad::{GetProvidersOk, QueryResult};
+use libp2p::multiaddr::Protocol;
+use libp2p::swarm::SwarmEvent;
+use libp2p::{Multiaddr, PeerId, gossipsub, identify, kad, ping};
+use std::net::IpAddr;
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::time::Instant;
+
+/// Addresses remembered of one peer.
+const MAXIMUM_ADDRESSES: usize = 8;
+
+impl Service {
+    pub(super) fn on_event(
+        &mut self,
+        event: SwarmEvent<<Behaviour as libp2p::swarm::NetworkBehaviour>::ToSwarm>,
+    ) {
+        match event {
+            SwarmEvent::Behaviour(BehaviourEvent::Gossip(event)) => self.on_gossip(event),
+            SwarmEvent::Behaviour(BehaviourEvent::Kademlia(event)) => self.on_kademlia(event),
+            SwarmEvent::Behaviour(BehaviourEvent::Identify(event)) => self.on_identify(event),
+            SwarmEvent::Behaviour(BehaviourEvent::Ping(event)) => self.on_ping(event),
+            SwarmEvent::NewListenAddr { address, .. } => self.on_listening(address),
+            SwarmEvent::ConnectionEstablished { peer_id, .. } => self.redial.connected(&peer_id),
+            SwarmEvent::ConnectionClosed {
+                peer_id,
+                num_established: 0,
+                cause,
+                ..
+            } => {
+                let cause = cause.map(|error| error.to_string()).unwrap_or_default();
+                tracing::info!(peer = %peer_id, cause, "disconnected");
+                self.redial.disconnected(&peer_id, Instant::now());
+                self.forget(peer_id);
+            }
+            SwarmEvent::OutgoingConnectionError {
+                peer_id: Some(peer),
+                error,
+                ..
+            } => {
+                tracing::debug!(%peer, %error, "cannot connect");
+            }
+            SwarmEvent::ListenerClosed {
+                addresses,
+                reason: Err(error),
+                ..
+            } => {
+                tracing::error!(?addresses, %error, "no longer listening");
+            }
+            SwarmEvent::ListenerError { error, .. } => tracing::warn!(%error, "cannot accept a connection"),
+            _ => {}
+        }
+    }
+
+    fn on_gossip(&mut self, event: GossipEvent) {
+        match event {
+            GossipEvent::Message { message, .. } => self.on_message(message),
+            GossipEvent::Subscribed { peer_id, .. } => {
+                if self.subscribed.insert(peer_id) {
+                    tracing::info!(peer = %peer_id, "agent found");
+                    self.announce_peers();
+                }
+            }
+            GossipEvent::Unsubscribed { peer_id, .. } => self.forget(peer_id),
+            GossipEvent::SlowPeer { peer_id, .. } => {
+                tracing::warn!(peer = %peer_id, "peer is slow to take messages")
+            }
+            GossipEvent::GossipsubNotSupported { .. } => {}
+        }
+    }
+
+    fn on_message(&mut self, message: gossipsub::Message) {
+        // Strict validation lets no message through without its author.
+        let Some(author) = message.source else { return };
+        if author == *self.swarm.local_peer_id() {
+            return;
+        }
+        let incoming = Incoming {
+            from: author.to_string(),
+            data: message.data,
+        };
+        if let Err(TrySendError::Full(_)) = self.messages.try_send(incoming) {
+            self.metrics.bad_message("queue full");
+        }
+    }
+
+    fn on_kademlia(&mut self, event: kad::Event) {
+        match event {
+            kad::Event::RoutingUpdated {
+                is_new_peer: true, ..
+            } => self.look_up_soon(),
+            kad::Event::OutboundQueryProgressed {
+                result: QueryResult::GetProviders(Ok(GetProvidersOk::FoundProviders { providers, .. })),
+                ..
+            } => {
+                let own = *self.swarm.local_peer_id();
+                for peer in providers {
+                    if peer != own && !self.swarm.is_connected(&peer) {
+                        self.dial(peer, Vec::new());
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// A peer's own addresses go into the Kademlia table.
+    fn on_identify(&mut self, event: identify::Event) {
+        let identify::Event::Received { peer_id, info, .. } = event else {
+            return;
+        };
+        if !info.protocols.contains(&kad::PROTOCOL_NAME) {
+            return;
+        }
+        // Loopback addresses mean something only to a peer on the same host.
+        let same_host = is_loopback(&info.observed_addr);
+        let useful = info
+            .listen_addrs
+            .into_iter()
+            .filter(|address| same_host || !is_loopback(address));
+        for address in useful.take(MAXIMUM_ADDRESSES) {
+            self.swarm.behaviour_mut().kademlia.add_address(&peer_id, address);
+        }
+    }
+
+    fn on_ping(&mut self, event: ping::Event) {
+        match event.result {
+            Ok(time) => {
+                self.round_trips.insert(event.peer, time);
+                self.metrics.set_round_trip(&event.peer.to_string(), Some(time));
+            }
+            Err(ping::Failure::Unsupported) => {}
+            Err(error) => {
+                tracing::info!(peer = %event.peer, %error, "peer does not answer");
+                self.swarm.close_connection(event.connection);
+            }
+        }
+    }
+
+    /// Addresses others may use; listening on all of them, the advertised one is told.
+    fn on_listening(&mut self, address: Multiaddr) {
+        tracing::info!(%address, peer_id = %self.swarm.local_peer_id(), "listening");
+        if !is_loopback(&address) || self.advertised.is_loopback() {
+            self.swarm.add_external_address(address.clone());
+        }
+        let port = address.iter().find_map(|part| match part {
+            Protocol::Tcp(port) => Some(port),
+            _ => None,
+        });
+        if let Some(port) = port.filter(|_| !self.advertised.is_unspecified()) {
+            self.swarm
+                .add_external_address(Multiaddr::from(self.advertised).with(Protocol::Tcp(port)));
+        }
+    }
+
+    fn forget(&mut self, peer: PeerId) {
+        if self.round_trips.remove(&peer).is_some() {
+            self.metrics.set_round_trip(&NodeId::from(peer.to_string()), None);
+        }
+        if self.subscribed.remove(&peer) {
+            self.announce_peers();
+        }
+    }
+}
+
+fn is_loopback(address: &Multiaddr) -> bool {
+    address.iter().any(|part| match part {
+        Protocol::Ip4(address) => IpAddr::V4(address).is_loopback(),
+        Protocol::Ip6(address) => IpAddr::V6(address).is_loopback(),
+        _ => false,
+    })
+}
