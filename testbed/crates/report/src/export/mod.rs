@@ -1,0 +1,11 @@
+//! The report in forms for programs and terminals.
+
+mod csv;
+mod junit;
+mod markdown;
+mod terminal;
+
+pub(crate) use csv::csv;
+pub(crate) use junit::junit;
+pub(crate) use markdown::markdown;
+pub use terminal::{SecondRow, SecondTable, published_line, second_table, terminal_table};
