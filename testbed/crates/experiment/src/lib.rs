@@ -1,7 +1,31 @@
 //! Scenario runner, load generator and verdict.
+//!
+//! [`run`] takes a validated experiment, starts a fresh lab per repetition through a [`LabFactory`], puts it under
+//! load, carries out the scenario's events, judges what came back, and writes a run directory that a report can be
+//! made of later without anything live. [`load_main`] is the process that sends the load from inside a client node.
 
 #![forbid(unsafe_code)]
 
+mod description;
+mod directory;
+mod error;
+mod expectation;
+mod factory;
+mod files;
 pub mod load;
+mod measure;
+mod observer;
+mod run;
+mod summary;
 
+pub use directory::prepare_run_directory;
+pub use error::ExperimentError;
+pub use factory::{LabFactory, RunningLab};
 pub use load::load_main;
+pub use measure::{FlowSecond, LatencySummary, Series, SeriesSecond};
+pub use observer::{Observer, Position, SecondRow, Silent};
+pub use run::{RunOptions, run};
+pub use summary::{
+    CellSummary, EventRecord, ExpectationResult, Failure, FailureKind, FlowSummary, RepetitionSummary,
+    SCHEMA, Summary, Validity, Verdict,
+};

@@ -1,0 +1,120 @@
+use std::time::Duration;
+
+use dfaas_model::{Event, EventAction, NodeAction};
+use futures::{Stream, StreamExt};
+use tokio::time::{Instant, sleep_until};
+
+use crate::factory::LabFactory;
+use crate::summary::EventRecord;
+
+/// One thing to do at one time.
+#[derive(Debug)]
+struct Step<'a> {
+    at: Duration,
+    undo: bool,
+    action: &'a EventAction,
+}
+
+/// Carries the events of a cell out one after the other, each at its time or as soon after it as the earlier ones are
+/// done. Gives a record of each.
+pub(super) fn carry_out<'a>(
+    events: &'a [Event],
+    factory: &'a dyn LabFactory,
+    lab: &'a str,
+    start: Instant,
+) -> impl Stream<Item = EventRecord> + Send + 'a {
+    futures::stream::iter(steps(events)).then(move |step| async move {
+        sleep_until(start + step.at).await;
+        let outcome = match step.undo {
+            false => factory.act(lab, step.action).await,
+            true => factory.undo(lab, step.action).await,
+        };
+        EventRecord {
+            at: step.at.as_secs_f64(),
+            achieved: start.elapsed().as_secs_f64(),
+            what: describe(step.action, step.undo),
+            error: outcome.err(),
+        }
+    })
+}
+
+/// Beginnings and ends in the order of time; at the same instant an end comes first, so that what follows it stays.
+fn steps(events: &[Event]) -> Vec<Step<'_>> {
+    let mut steps: Vec<Step<'_>> = Vec::new();
+    for event in events {
+        steps.push(Step {
+            at: event.at,
+            undo: false,
+            action: &event.action,
+        });
+        if let Some(duration) = event.duration {
+            steps.push(Step {
+                at: event.at.saturating_add(duration),
+                undo: true,
+                action: &event.action,
+            });
+        }
+    }
+    steps.sort_by_key(|step| (step.at, !step.undo));
+    steps
+}
+
+/// An action in a few words.
+fn describe(action: &EventAction, undo: bool) -> String {
+    let what = match action {
+        EventAction::SetLink { link, .. } => format!("change link {link}"),
+        EventAction::RaiseLink { link, up: true } => format!("link {link} up"),
+        EventAction::RaiseLink { link, up: false } => format!("link {link} down"),
+        EventAction::Node {
+            node,
+            action: NodeAction::Stop,
+        } => format!("stop node {node}"),
+        EventAction::Node {
+            node,
+            action: NodeAction::Start,
+        } => format!("start node {node}"),
+        EventAction::Node {
+            node,
+            action: NodeAction::Kill,
+        } => format!("kill node {node}"),
+        EventAction::Partition { groups } => {
+            let groups: Vec<String> = groups.iter().map(|nodes| nodes.join(", ")).collect();
+            format!("partition {}", groups.join(" | "))
+        }
+    };
+    if undo { format!("end of: {what}") } else { what }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ends_come_in_time_order_and_before_a_beginning_at_the_same_instant() {
+        let event = |at, duration: Option<u64>, link: &str| Event {
+            at: Duration::from_secs(at),
+            duration: duration.map(Duration::from_secs),
+            action: EventAction::RaiseLink {
+                link: link.to_owned(),
+                up: false,
+            },
+        };
+        let events = [
+            event(10, None, "c"),
+            event(0, Some(10), "a"),
+            event(5, Some(2), "b"),
+        ];
+        let order: Vec<(u64, String)> = steps(&events)
+            .iter()
+            .map(|step| (step.at.as_secs(), describe(step.action, step.undo)))
+            .collect();
+        let expected = [
+            (0, "link a down"),
+            (5, "link b down"),
+            (7, "end of: link b down"),
+            (10, "end of: link a down"),
+            (10, "link c down"),
+        ];
+        assert_eq!(order, expected.map(|(at, what)| (at, what.to_owned())));
+    }
+}
