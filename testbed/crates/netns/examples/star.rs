@@ -1,6 +1,7 @@
 //! Creates a star of N nodes around one switch, every link impaired in the kernel, and prints how long each step takes.
 //!
-//! `cargo run --release -p dfaas-netns --example star -- 200` (as root, or in `unshare -Urnm`).
+//! `cargo run --release -p dfaas-netns --example star -- 200 [ipv6]` (as root, or in `unshare -Urm`); with `RUST_LOG=debug` also the
+//! parts of the creation.
 
 #![expect(clippy::print_stdout, reason = "the timings are for people to read")]
 
@@ -17,6 +18,10 @@ const WIRE: usize = 1;
 const FIRST_NODE: usize = 2;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
+    tracing_subscriber::fmt()
+        .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
+        .with_writer(std::io::stderr)
+        .init();
     let nodes: u16 = std::env::args().nth(1).map_or(Ok(200), |text| text.parse())?;
     let ipv6 = std::env::args().nth(2).is_some_and(|text| text == "ipv6");
     let spec = star(nodes, ipv6)?;

@@ -14,7 +14,7 @@ use crate::error::NetnsError;
 use crate::message;
 use crate::netlink::Netlink;
 use crate::spec::{NamespaceRole, NamespaceSpec};
-use crate::sysctl;
+use crate::sysctl::Settings;
 
 /// Threads that create namespaces; more gain nothing (200 namespaces: 60, 45 and 37 ms with 1, 2 and 4).
 const MOST_THREADS: usize = 4;
@@ -49,11 +49,7 @@ impl Namespace {
 
 /// Creates all namespaces, in the order given, with the settings of their roles and loopback up in nodes.
 pub(crate) fn create_all(specs: &[NamespaceSpec]) -> Result<Vec<Namespace>, NetnsError> {
-    let cores = thread::available_parallelism().map_or(1, usize::from);
-    let threads = cores
-        .min(MOST_THREADS)
-        .min(specs.len().div_ceil(PER_THREAD))
-        .max(1);
+    let threads = MOST_THREADS.min(specs.len().div_ceil(PER_THREAD)).max(1);
     let share = specs.len().div_ceil(threads).max(1);
     thread::scope(|scope| {
         let workers: Vec<_> = specs
@@ -84,11 +80,9 @@ fn create_here(specs: &[NamespaceSpec]) -> Result<Vec<Namespace>, NetnsError> {
         return Ok(Vec::new());
     };
     let directory = hide_mounts(&first.name)?;
-    specs
-        .iter()
-        .enumerate()
-        .map(|(number, spec)| create(spec, number, &directory))
-        .collect()
+    let mut settings = Settings::new(&directory);
+    let mut create = |(number, spec)| create(spec, number, &directory, &mut settings);
+    specs.iter().enumerate().map(&mut create).collect()
 }
 
 /// Gives the calling thread a mount namespace of its own, with an empty file system over a directory every machine has.
@@ -117,7 +111,12 @@ fn hide_mounts(namespace: &str) -> Result<PathBuf, NetnsError> {
     hide().map_err(|errno| system("mount a place to create it", namespace, errno.into()))
 }
 
-fn create(spec: &NamespaceSpec, number: usize, directory: &Path) -> Result<Namespace, NetnsError> {
+fn create(
+    spec: &NamespaceSpec,
+    number: usize,
+    directory: &Path,
+    settings: &mut Settings,
+) -> Result<Namespace, NetnsError> {
     let failed = |source| NetnsError::CreateNamespace {
         namespace: spec.name.clone(),
         source,
@@ -127,7 +126,7 @@ fn create(spec: &NamespaceSpec, number: usize, directory: &Path) -> Result<Names
     let descriptor = descriptor.map_err(|source| system("keep it open", &spec.name, source))?;
     pin.enter().map_err(failed)?;
     let mut netlink = Netlink::open(&spec.name)?;
-    sysctl::apply(&spec.name, spec.role)?;
+    settings.apply(&spec.name, spec.role)?;
     if let NamespaceRole::Node { .. } = spec.role {
         netlink.execute(&[message::set_up(1, "lo", true)])?;
     }
