@@ -1,1 +1,49 @@
-//! Embedded OpenFaaS-compatible gateway, provider and watchdog.
+//! The embedded OpenFaaS platform: a gateway, a provider and a classic watchdog in one process.
+//!
+//! It answers the API of faasd 0.19.0 with gateway 0.27.5 (both MIT) so that `faas-cli`, Prometheus and a DFaaS agent
+//! work with it unchanged. Its functions are programs of the distribution: an image reference selects a manifest
+//! ([`Catalogue`]) that says which. Served are `/healthz`, `/system/info`, `/system/functions`,
+//! `/system/function/{name}`, `/system/scale-function/{name}`, `/system/namespaces` and `/function/{name}` on gateway
+//! and provider, and the gateway's metrics on a port of their own. Anything else is `404 page not found`, as it is on a
+//! real gateway without that feature.
+//!
+//! # Where it differs from the real one, on purpose
+//! * A process ends with its call: it is killed, with its process group, on `exec_timeout` (the original kills the
+//!   direct child only), after the service timeout (the original lets it run), and what it leaves behind is killed too.
+//! * Output is bounded, per process and for all together; beyond the bound the process is killed and the call answered
+//!   500 with a sentence that says so. The original collects output until memory is gone.
+//! * Bodies above 64 KiB are streamed, so the process starts before the last byte is here.
+//! * A function without `fprocess` is answered `Can't reach service` at once; the original hangs until timeouts.
+//! * Functions run as the platform's own user, without container, hostname and memory limit of their own.
+//! * `gateway_service_count` is exact at every scrape instead of up to five seconds old, and `invocationCount` counts
+//!   from the start of the platform.
+
+mod auth;
+mod call;
+mod catalogue;
+mod duration;
+mod error;
+mod function;
+pub mod guard;
+mod json;
+mod log;
+mod metrics;
+mod platform;
+mod quantity;
+mod reference;
+mod registry;
+mod reply;
+mod route;
+mod server;
+mod service;
+mod state;
+mod types;
+mod watchdog;
+
+pub use auth::Credentials;
+pub use catalogue::{Catalogue, Image, WatchdogMode};
+pub use duration::parse_duration;
+pub use error::FaasError;
+pub use platform::{Options, deployments_from_file};
+pub use server::Server;
+pub use types::{FunctionDeployment, FunctionStatus, NAMESPACE, ResourceLimits};

@@ -1,0 +1,179 @@
+//! A deployed function.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use jiff::Timestamp;
+
+use crate::catalogue::Image;
+use crate::quantity;
+use crate::types::{FunctionDeployment, FunctionStatus, NAMESPACE, ResourceLimits};
+use crate::watchdog::Settings;
+
+/// What every image has in its environment.
+pub(crate) const SEARCH_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+const HOME: &str = "/home/app";
+
+/// A deployed function: what was asked for, what follows from it, and what runs.
+#[derive(Debug)]
+pub(crate) struct Function {
+    pub(crate) deployment: FunctionDeployment,
+    /// The image reference in full.
+    pub(crate) image: String,
+    /// `name.namespace`: the name in metrics.
+    pub(crate) full_name: Arc<str>,
+    pub(crate) created_at: Timestamp,
+    /// Everything the program sees, `Http_*` aside.
+    pub(crate) environment: Vec<(String, String)>,
+    pub(crate) settings: Settings,
+    memory_limit: Option<u64>,
+    scaled_to_zero: AtomicBool,
+    in_flight: AtomicUsize,
+}
+
+impl Function {
+    pub(crate) fn new(
+        deployment: FunctionDeployment,
+        image_name: String,
+        image: &Image,
+        created_at: Timestamp,
+    ) -> Self {
+        let environment = environment(&deployment, image);
+        let memory_limit = deployment
+            .limits
+            .as_ref()
+            .and_then(|limits| quantity::parse(&limits.memory))
+            .filter(|bytes| *bytes > 0);
+        Function {
+            image: image_name,
+            full_name: full_name(&deployment.service).into(),
+            created_at,
+            settings: Settings::from_environment(&environment),
+            environment,
+            memory_limit,
+            scaled_to_zero: AtomicBool::new(false),
+            in_flight: AtomicUsize::new(0),
+            deployment,
+        }
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.deployment.service
+    }
+
+    /// Whether there is a command to run; without one the real platform's container ends at once.
+    pub(crate) fn can_run(&self) -> bool {
+        !self.settings.command.is_empty()
+    }
+
+    pub(crate) fn is_scaled_to_zero(&self) -> bool {
+        self.scaled_to_zero.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn scale(&self, replicas: u64) {
+        self.scaled_to_zero.store(replicas == 0, Ordering::Relaxed);
+    }
+
+    /// 1 while the function can serve, else 0. There is never more than one replica, as in faasd.
+    pub(crate) fn replicas(&self) -> u64 {
+        u64::from(self.can_run() && !self.is_scaled_to_zero())
+    }
+
+    /// Takes a place among the requests in flight; `None` beyond `max_inflight`.
+    pub(crate) fn admit(self: &Arc<Self>) -> Option<InFlight> {
+        let before = self.in_flight.fetch_add(1, Ordering::Relaxed);
+        let place = InFlight(self.clone());
+        (self.settings.max_in_flight == 0 || before < self.settings.max_in_flight).then_some(place)
+    }
+
+    /// The entry of the list of functions.
+    pub(crate) fn list_entry(&self, invocations: u64) -> FunctionStatus {
+        FunctionStatus {
+            limits: self.memory_limit.map(|bytes| ResourceLimits {
+                memory: quantity::format_binary(bytes),
+            }),
+            invocation_count: invocations,
+            ..self.status_without_availability()
+        }
+    }
+
+    /// The answer to a question for this function alone.
+    pub(crate) fn status(&self) -> FunctionStatus {
+        FunctionStatus {
+            available_replicas: self.replicas(),
+            ..self.status_without_availability()
+        }
+    }
+
+    fn status_without_availability(&self) -> FunctionStatus {
+        let hidden = |name: &str| match name {
+            "PATH" | "fprocess" => true,
+            "HOME" => !self.deployment.env_vars.contains_key(name),
+            _ => false,
+        };
+        FunctionStatus {
+            name: self.name().to_owned(),
+            image: self.image.clone(),
+            namespace: NAMESPACE.to_owned(),
+            env_process: self.settings.command.join(" "),
+            env_vars: self
+                .environment
+                .iter()
+                .filter(|(name, _)| !hidden(name))
+                .map(|(name, value)| (name.clone(), up_to_equals_sign(value)))
+                .collect(),
+            secrets: self.deployment.secrets.clone(),
+            labels: self.deployment.labels.clone(),
+            annotations: self.deployment.annotations.clone(),
+            limits: None,
+            invocation_count: 0,
+            replicas: self.replicas(),
+            available_replicas: 0,
+            created_at: self.created_at.to_string(),
+        }
+    }
+}
+
+/// A place among a function's requests in flight, given back when dropped.
+#[derive(Debug)]
+pub(crate) struct InFlight(Arc<Function>);
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// `name.namespace`.
+pub(crate) fn full_name(name: &str) -> String {
+    format!("{name}.{NAMESPACE}")
+}
+
+/// faasd cuts what it shows of a value at the first equals sign inside it.
+fn up_to_equals_sign(value: &str) -> String {
+    value.split('=').next().unwrap_or_default().to_owned()
+}
+
+/// Image first, deployment over it, `fprocess` and `HOME` last: the order of the real container.
+fn environment(deployment: &FunctionDeployment, image: &Image) -> Vec<(String, String)> {
+    let mut merged: BTreeMap<&str, &str> = BTreeMap::new();
+    for (name, value) in image.environment.iter().chain(&deployment.env_vars) {
+        merged.insert(name, value);
+    }
+    if !deployment.env_process.is_empty() {
+        merged.insert("fprocess", &deployment.env_process);
+    }
+    let path = merged.remove("PATH").unwrap_or(SEARCH_PATH);
+    let home = merged.remove("HOME").unwrap_or(HOME);
+    let command = merged.remove("fprocess");
+    let mut environment = vec![("PATH".to_owned(), path.to_owned())];
+    environment.extend(
+        merged
+            .into_iter()
+            .map(|(name, value)| (name.to_owned(), value.to_owned())),
+    );
+    environment.extend(command.map(|command| ("fprocess".to_owned(), command.to_owned())));
+    environment.push(("HOME".to_owned(), home.to_owned()));
+    environment
+}
