@@ -1,1 +1,32 @@
-//! YAML files to topology, scenario and plan; pure.
+//! From YAML files to what a testbed does: a [`Topology`], the [`Plan`] that builds it, and an [`Experiment`] on it.
+//!
+//! ```text
+//! topology.yaml ─ parse ─> tree ─ includes, overrides, counts, defaults ─> file types ─ validate ─> Topology ─ plan ─> Plan
+//! scenario.yaml ─ parse ─> tree ─ parameters, matrix ─> file types ─ validate (against the topology) ─> Experiment
+//! ```
+//! Nothing here touches the machine: files come through a [`Loader`], and what is valid on one machine is valid on
+//! all. Every problem is reported with its file, line and column, also after includes and overrides
+//! ([`ModelError`]).
+#![forbid(unsafe_code)]
+
+mod document;
+mod error;
+mod fault;
+mod plan;
+mod scenario;
+mod topology;
+pub mod units;
+mod yaml;
+
+pub use document::{Loader, Override};
+pub use error::{Fault, ModelError};
+pub use plan::{Action, LinkEnd, Plan, PlannedInterface, PlannedNode, Service, Step, WIRE, plan};
+pub use scenario::{
+    Arrivals, Bound, Cell, Event, EventAction, Expectation, Experiment, Flow, Metric, NodeAction, Repetition,
+    Statistic,
+};
+pub use topology::{
+    AgentSettings, Backend, BasicAuth, DEFAULT_RECALC_PERIOD, DEFAULT_SEED, DriverKind, Endpoint, FaasSettings,
+    Function, Impairment, ImpairmentChange, InterfaceSettings, JitterDistribution, Limits, Link, Node, NodeKind,
+    PortMapping, Topology, Volume, load_topology,
+};

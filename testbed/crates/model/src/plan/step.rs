@@ -1,0 +1,275 @@
+//! What `up` does, one step at a time.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+
+use crate::topology::{Backend, Impairment, Limits, PortMapping};
+use crate::units::ByteSize;
+
+/// One step of a plan.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Step {
+    /// Its number: its place in the plan.
+    pub id: usize,
+    /// The machine it runs on; today always `local`.
+    pub machine: String,
+    /// What it does.
+    pub action: Action,
+    /// Steps that must be done first; all have smaller numbers.
+    pub after: Vec<usize>,
+}
+
+/// What a step does.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "do", rename_all = "kebab-case")]
+pub enum Action {
+    /// A network namespace for a node, a switch or the wires' midpoints.
+    CreateNamespace {
+        /// Node or switch name, or `wire`.
+        namespace: String,
+        /// Whether it forwards packets.
+        forward: bool,
+        /// Whether it holds a bridge.
+        bridge: bool,
+    },
+    /// Two veth pairs whose midpoints lie in the `wire` namespace.
+    CreateLink {
+        /// Link name.
+        link: String,
+        /// First and second end.
+        ends: [LinkEnd; 2],
+    },
+    /// An address on a node's interface.
+    AddAddress {
+        /// Node.
+        namespace: String,
+        /// Interface in it.
+        interface: String,
+        /// Address and prefix length.
+        address: IpNet,
+    },
+    /// A static route.
+    AddRoute {
+        /// Node.
+        namespace: String,
+        /// Where to.
+        destination: IpNet,
+        /// Through which neighbour.
+        via: IpAddr,
+    },
+    /// A static neighbour entry, so that no ARP or neighbour discovery crosses an impaired link.
+    AddNeighbour {
+        /// Node.
+        namespace: String,
+        /// Interface the neighbour is behind.
+        interface: String,
+        /// The neighbour's address.
+        address: IpAddr,
+        /// The neighbour's hardware address.
+        mac: [u8; 6],
+    },
+    /// The bridge of a switch goes up, after all its ports are in it.
+    RaiseBridge {
+        /// Switch.
+        namespace: String,
+    },
+    /// The impairments of a link.
+    Impair {
+        /// Link name.
+        link: String,
+        /// From the first end to the second.
+        forward: Impairment,
+        /// From the second end to the first.
+        backward: Impairment,
+        /// Who does it.
+        backend: Backend,
+    },
+    /// The limits of a node.
+    LimitNode {
+        /// Node.
+        node: String,
+        /// Its limits.
+        limits: Limits,
+    },
+    /// The node's own init.
+    StartNode {
+        /// Node.
+        node: String,
+    },
+    /// A supervised process of a node.
+    StartService {
+        /// Node.
+        node: String,
+        /// Which.
+        service: Service,
+    },
+    /// A command of the file's `exec:`.
+    RunCommand {
+        /// Node.
+        node: String,
+        /// For `sh -c`.
+        command: String,
+    },
+    /// A port of the host leads into a node.
+    PublishPort {
+        /// Node.
+        node: String,
+        /// From where to where.
+        mapping: PortMapping,
+    },
+    /// Waits until a node serves requests and knows its peers.
+    AwaitReady {
+        /// Node.
+        node: String,
+    },
+}
+
+/// One end of a link: a veth pair between a namespace and `wire`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LinkEnd {
+    /// Node or switch.
+    pub namespace: String,
+    /// Interface in it.
+    pub interface: String,
+    /// The interface's hardware address.
+    pub mac: [u8; 6],
+    /// Largest packet, in bytes.
+    pub mtu: u32,
+    /// Whether the interface is a port of the namespace's bridge.
+    pub bridge_port: bool,
+    /// The other half of the pair, in the `wire` namespace.
+    pub midpoint: String,
+}
+
+/// The services of a `dfaas` node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Service {
+    /// The proxy in front of the platform.
+    Haproxy,
+    /// The FaaS platform.
+    Faas,
+    /// The DFaaS agent.
+    Agent,
+}
+
+impl Service {
+    /// The service's name, as in `logs NODE SERVICE`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Service::Haproxy => "haproxy",
+            Service::Faas => "faas",
+            Service::Agent => "agent",
+        }
+    }
+}
+
+impl fmt::Display for Service {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.pad(self.as_str())
+    }
+}
+
+impl Action {
+    /// The heading under which a printed plan lists this kind of action.
+    pub(super) fn group(&self) -> &'static str {
+        match self {
+            Action::CreateNamespace { .. } => "namespaces",
+            Action::CreateLink { .. } => "links",
+            Action::AddAddress { .. } => "addresses",
+            Action::AddRoute { .. } => "routes",
+            Action::AddNeighbour { .. } => "neighbours",
+            Action::RaiseBridge { .. } => "bridges",
+            Action::Impair { .. } => "impairments",
+            Action::LimitNode { .. } => "limits",
+            Action::StartNode { .. } => "nodes",
+            Action::StartService { .. } => "services",
+            Action::RunCommand { .. } => "commands",
+            Action::PublishPort { .. } => "ports",
+            Action::AwaitReady { .. } => "ready",
+        }
+    }
+}
+
+/// One line that a person can read, without its heading's word.
+impl fmt::Display for Action {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Action::CreateNamespace { namespace, forward, bridge } => {
+                let role = match (forward, bridge) {
+                    (_, true) => "  bridge",
+                    (true, false) => "  forwards",
+                    (false, false) => "",
+                };
+                write!(formatter, "{namespace}{role}")
+            }
+            Action::CreateLink { link, ends: [first, second] } => {
+                write!(
+                    formatter,
+                    "{link}  {}:{} ── {} | {} ── {}:{}  mtu {}",
+                    first.namespace,
+                    first.interface,
+                    first.midpoint,
+                    second.midpoint,
+                    second.namespace,
+                    second.interface,
+                    first.mtu,
+                )
+            }
+            Action::AddAddress { namespace, interface, address } => {
+                write!(formatter, "{namespace}:{interface}  {address}")
+            }
+            Action::AddRoute { namespace, destination, via } => {
+                write!(formatter, "{namespace}  {destination} via {via}")
+            }
+            Action::AddNeighbour { namespace, interface, address, mac } => {
+                write!(formatter, "{namespace}:{interface}  {address} is {}", MacText(*mac))
+            }
+            Action::RaiseBridge { namespace } => formatter.write_str(namespace),
+            Action::Impair { link, forward, backward, backend } => {
+                let backend = match backend {
+                    Backend::Auto => "auto",
+                    Backend::Tc => "tc",
+                    Backend::Wire => "wire",
+                };
+                if forward == backward {
+                    write!(formatter, "{link}  {forward}  ({backend})")
+                } else {
+                    write!(formatter, "{link}  forward {forward}; backward {backward}  ({backend})")
+                }
+            }
+            Action::LimitNode { node, limits } => write!(formatter, "{node}  {}", LimitsText(limits)),
+            Action::StartNode { node } | Action::AwaitReady { node } => formatter.write_str(node),
+            Action::StartService { node, service } => write!(formatter, "{node}  {service}"),
+            Action::RunCommand { node, command } => write!(formatter, "{node}  {command}"),
+            Action::PublishPort { node, mapping } => write!(formatter, "{node}  {mapping}"),
+        }
+    }
+}
+
+/// A hardware address as `02:df:00:00:00:01`.
+pub(crate) struct MacText(pub(crate) [u8; 6]);
+
+impl fmt::Display for MacText {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [a, b, c, d, e, f] = self.0;
+        write!(formatter, "{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{f:02x}")
+    }
+}
+
+struct LimitsText<'a>(&'a Limits);
+
+impl fmt::Display for LimitsText<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let parts = [
+            self.0.cpus.map(|cpus| format!("cpus {cpus}")),
+            self.0.memory_bytes.map(|bytes| format!("memory {}", ByteSize(bytes))),
+            self.0.pids.map(|pids| format!("pids {pids}")),
+        ];
+        formatter.write_str(&parts.into_iter().flatten().collect::<Vec<_>>().join(", "))
+    }
+}

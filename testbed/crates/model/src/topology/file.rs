@@ -1,0 +1,256 @@
+//! The topology file as written. Only shapes: nothing here is checked against anything else.
+//!
+//! Enums carry no data and sections are optional structs, so that every error has an exact position.
+
+use indexmap::IndexMap;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::agent_file::AgentFile;
+use super::link_file::{LinkDefaultsFile, LinkFile};
+use crate::document::spanned::Spanned;
+use crate::units::{ByteSize, TimeSpan};
+
+/// Text keyed by text; numbers and booleans are taken as they are written.
+pub(crate) type TextMap = IndexMap<Spanned<String>, Spanned<String>>;
+
+/// A federation of nodes and the network between them.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TopologyFile {
+    /// Name of the lab, `[a-z0-9-]{1,32}`. The file's name without extension when absent.
+    pub(crate) name: Option<Spanned<String>>,
+    /// Every random stream is derived from it. 42 when absent.
+    pub(crate) seed: Option<Spanned<u64>>,
+    /// Defaults per kind of node, and for links. A node's own keys win, key by key.
+    pub(crate) defaults: Option<DefaultsFile>,
+    /// Nodes by name. `{i}` in a name is replaced by 1, 2, … up to the node's `count`.
+    #[serde(default)]
+    pub(crate) nodes: IndexMap<Spanned<String>, NodeFile>,
+    /// Links in the order in which interfaces are numbered.
+    #[serde(default)]
+    pub(crate) links: Vec<LinkFile>,
+    /// Other topology files whose nodes and links come first. Paths are relative to this file.
+    #[expect(dead_code, reason = "includes are merged before types are decoded; the schema needs the key")]
+    pub(crate) include: Option<IncludeFile>,
+    /// A regular shape instead of nodes and links one by one.
+    pub(crate) generate: Option<Spanned<GenerateFile>>,
+    /// A topology from a file in another format.
+    pub(crate) import: Option<Spanned<ImportFile>>,
+    /// Whether switches and routers are emulated or composed into one path per pair of hosts.
+    pub(crate) mode: Option<Spanned<ModeFile>>,
+}
+
+/// One path or several.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub(crate) enum IncludeFile {
+    /// One path.
+    #[expect(dead_code, reason = "for the schema only")]
+    One(String),
+    /// Several paths.
+    #[expect(dead_code, reason = "for the schema only")]
+    Several(Vec<String>),
+}
+
+/// Defaults per kind.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct DefaultsFile {
+    /// For nodes of kind `dfaas`.
+    pub(crate) dfaas: Option<NodeFile>,
+    /// For nodes of kind `host`.
+    pub(crate) host: Option<NodeFile>,
+    /// For nodes of kind `client`.
+    pub(crate) client: Option<NodeFile>,
+    /// For nodes of kind `switch`.
+    pub(crate) switch: Option<NodeFile>,
+    /// For nodes of kind `router`.
+    pub(crate) router: Option<NodeFile>,
+    /// For links.
+    pub(crate) link: Option<LinkDefaultsFile>,
+}
+
+/// What a node is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum KindFile {
+    /// Agent, HAProxy and FaaS platform.
+    Dfaas,
+    /// Bare: a network namespace and what you start in it.
+    Host,
+    /// A bare node from which load comes.
+    Client,
+    /// A learning bridge.
+    Switch,
+    /// A bare node that forwards packets.
+    Router,
+}
+
+/// How a node runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum DriverFile {
+    /// Linux namespaces, no container engine.
+    Native,
+    /// A container.
+    Docker,
+}
+
+/// One node.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NodeFile {
+    /// What it is.
+    pub(crate) kind: Option<Spanned<KindFile>>,
+    /// How many like it; the name needs `{i}`, which may also stand in values (`{i+10}` and `{i-1}` too).
+    #[expect(dead_code, reason = "counts are expanded before types are decoded; the schema needs the key")]
+    pub(crate) count: Option<u32>,
+    /// How it runs; `native` when absent.
+    pub(crate) driver: Option<Spanned<DriverFile>>,
+    /// Image of a `docker` node.
+    pub(crate) image: Option<Spanned<String>>,
+    /// OCI runtime of a `docker` node, for example `sysbox-runc`.
+    pub(crate) oci_runtime: Option<Spanned<String>>,
+    /// Functions of a `dfaas` node, by name.
+    pub(crate) functions: Option<IndexMap<Spanned<String>, Option<FunctionFile>>>,
+    /// Settings of a `dfaas` node's agent.
+    pub(crate) agent: Option<AgentFile>,
+    /// Settings of a `dfaas` node's FaaS platform.
+    pub(crate) faas: Option<FaasFile>,
+    /// Ports of this machine that lead into the node: `"8081:80"` or `"ADDRESS:8081:80"`; on 127.0.0.1 unless an
+    /// address is given.
+    pub(crate) ports: Option<Vec<Spanned<String>>>,
+    /// Processors it may use, 0.5 for half of one.
+    pub(crate) cpus: Option<Spanned<f64>>,
+    /// Memory it may use.
+    pub(crate) memory: Option<Spanned<ByteSize>>,
+    /// Processes and threads it may have.
+    pub(crate) pids: Option<Spanned<u64>>,
+    /// Environment of everything started in it.
+    pub(crate) env: Option<TextMap>,
+    /// Directories of this machine it sees: `"SOURCE:TARGET"` or `"SOURCE:TARGET:ro"`.
+    pub(crate) volumes: Option<Vec<Spanned<String>>>,
+    /// Shell commands run once in it when the network is there.
+    pub(crate) exec: Option<Vec<Spanned<String>>>,
+    /// Free labels, to select nodes by.
+    pub(crate) labels: Option<TextMap>,
+    /// Whether it forwards packets; routers always do.
+    pub(crate) forward: Option<Spanned<bool>>,
+    /// Fixed addresses, by interface name.
+    pub(crate) interfaces: Option<IndexMap<Spanned<String>, InterfaceFile>>,
+}
+
+/// One function.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct FunctionFile {
+    /// Image; the function's name when absent.
+    pub(crate) image: Option<Spanned<String>>,
+    /// Requests per second the node serves itself (the label `dfaas.maxrate`).
+    pub(crate) maxrate: Option<Spanned<u32>>,
+    /// Environment of its processes.
+    pub(crate) env: Option<TextMap>,
+    /// Labels of the deployment.
+    pub(crate) labels: Option<TextMap>,
+    /// After this an invocation is given up.
+    pub(crate) timeout: Option<Spanned<TimeSpan>>,
+}
+
+/// Settings of the FaaS platform.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct FaasFile {
+    /// Name and password its administration asks for; none when absent.
+    pub(crate) basic_auth: Option<BasicAuthFile>,
+}
+
+/// A name and a password.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct BasicAuthFile {
+    /// User name.
+    pub(crate) user: String,
+    /// Password.
+    pub(crate) password: String,
+}
+
+/// What is fixed about an interface.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct InterfaceFile {
+    /// Addresses with prefix length, for example `10.1.0.1/24` and `fd00:1::1/64`.
+    pub(crate) addresses: Option<Vec<Spanned<String>>>,
+    /// Hardware address, for example `02:00:00:00:00:01`.
+    pub(crate) mac: Option<Spanned<String>>,
+}
+
+/// Whether switches and routers are emulated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum ModeFile {
+    /// Every switch and router is there.
+    Full,
+    /// One composed path per pair of hosts.
+    Collapsed,
+}
+
+/// A regular shape.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "generators are refused by this version; the schema needs the keys")]
+pub(crate) struct GenerateFile {
+    /// Which.
+    pub(crate) shape: ShapeFile,
+    /// Number of nodes.
+    pub(crate) count: u32,
+    /// Kind of the nodes.
+    pub(crate) kind: Option<KindFile>,
+    /// Share of all possible links, for `random`.
+    pub(crate) density: Option<f64>,
+    /// What all links have.
+    pub(crate) link: Option<LinkDefaultsFile>,
+}
+
+/// Regular shapes.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum ShapeFile {
+    /// All on one switch.
+    Star,
+    /// Each linked to the next, the last to the first.
+    Ring,
+    /// Each linked to the next.
+    Line,
+    /// A binary tree.
+    Tree,
+    /// Each linked to each.
+    Mesh,
+    /// A square grid.
+    Grid,
+    /// Random links, from the seed.
+    Random,
+}
+
+/// A file in another format.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "imports are refused by this version; the schema needs the keys")]
+pub(crate) struct ImportFile {
+    /// Path, relative to this file.
+    pub(crate) file: String,
+    /// What it is.
+    pub(crate) format: ImportFormatFile,
+}
+
+/// Formats of other tools.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum ImportFormatFile {
+    /// GraphML, as the Topology Zoo has it.
+    Graphml,
+    /// GML.
+    Gml,
+    /// A CSV matrix of round-trip times.
+    Rtt,
+}

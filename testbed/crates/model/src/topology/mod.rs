@@ -1,0 +1,51 @@
+//! The topology: as written (`file`), checked (`validate`), and ready to be planned (`topology`).
+
+mod agent_file;
+mod file;
+mod impairment;
+pub(crate) mod link_file;
+mod merge;
+pub(crate) mod segments;
+#[expect(clippy::module_inception, reason = "the module holds the type of the same name")]
+mod topology;
+pub(crate) mod validate;
+
+pub use impairment::{Impairment, ImpairmentChange, JitterDistribution};
+pub use topology::{
+    AgentSettings, Backend, BasicAuth, DEFAULT_RECALC_PERIOD, DEFAULT_SEED, DriverKind, Endpoint, FaasSettings,
+    Function, InterfaceSettings, Limits, Link, Node, NodeKind, PortMapping, Topology, Volume,
+};
+
+use crate::document::overrides::{self, Assignment};
+use crate::document::sources::Sources;
+use crate::document::{Loader, Override, include, path};
+use crate::error::{ModelError, Problems};
+
+/// Reads, checks and completes the topology file at `path`, with what it includes and with `overrides` laid over
+/// it. Touches nothing but `loader`.
+///
+/// # Errors
+/// All problems found in one pass, each with its place.
+pub fn load_topology(
+    path: &str,
+    loader: &dyn Loader,
+    overrides: &[Override],
+) -> Result<Topology, ModelError> {
+    let mut sources = Sources::default();
+    let mut problems = Problems::default();
+    let tree = include::read(path, loader, &mut sources, &mut problems);
+    let assignments = read_overrides(overrides, &mut sources, &mut problems);
+    let topology = match tree {
+        Some(tree) if problems.is_empty() => validate::resolve(tree, &assignments, path::stem(path), &mut problems),
+        _ => None,
+    };
+    problems.or(topology, &sources)
+}
+
+pub(crate) fn read_overrides(
+    overrides: &[Override],
+    sources: &mut Sources,
+    problems: &mut Problems,
+) -> Vec<Assignment> {
+    overrides.iter().filter_map(|argument| problems.keep(overrides::read(argument, sources))).collect()
+}

@@ -1,0 +1,149 @@
+//! From a tree to a [`Topology`]: everything is checked, and every problem found is reported.
+
+mod addresses;
+mod agent;
+pub(crate) mod impairment;
+mod links;
+pub(crate) mod names;
+mod nodes;
+mod ports;
+
+use indexmap::IndexMap;
+
+use super::file::{DefaultsFile, KindFile, ModeFile, NodeFile, TopologyFile};
+use super::link_file::LinkFile;
+use super::merge::{self, Sections};
+use super::topology::{DEFAULT_SEED, NodeKind, Topology};
+use crate::document::count;
+use crate::document::decode::decode;
+use crate::document::overrides::{self, Assignment, Outcome};
+use crate::document::tree::{Span, Tree};
+use crate::error::{Fault, Problem, Problems};
+
+/// Checks and completes a topology's tree. `None` if it cannot be used; why is in `problems`.
+pub(crate) fn resolve(
+    mut tree: Tree,
+    assignments: &[Assignment],
+    stem: &str,
+    problems: &mut Problems,
+) -> Option<Topology> {
+    let whole = Span { length: 0, ..tree.span };
+    let late = assign(&mut tree, assignments, problems);
+    count::expand(&mut tree, problems);
+    assign_late(&mut tree, &late, problems);
+
+    let Sections { head, nodes, links, misshapen } = merge::sections(tree);
+    for (key, tree, expected) in misshapen {
+        let fault = Fault::WrongType { found: tree.describe().to_owned(), expected: expected.to_owned() };
+        problems.add(Problem::new(fault, key.span));
+    }
+    let head: TopologyFile = problems.keep(decode(&head)).unwrap_or_default();
+    refuse_unsupported(&head, problems);
+    let name = lab_name(&head, stem, whole, problems);
+    let nodes = nodes::validate(&nodes, problems);
+    if nodes.is_empty() && problems.is_empty() {
+        let problem = Problem::new(Fault::NoNodes, whole).help("add a section `nodes:` with at least one node");
+        problems.add(problem);
+    }
+    let mut topology = Topology {
+        name,
+        seed: head.seed.map_or(DEFAULT_SEED, |seed| seed.value),
+        nodes: nodes.iter().map(|(name, checked)| (name.clone(), checked.node.clone())).collect(),
+        links: Vec::new(),
+    };
+    let links: Vec<(&Tree, LinkFile)> =
+        links.iter().filter_map(|tree| Some((tree, problems.keep(decode(tree))?))).collect();
+    topology.links = links::validate(&links, &nodes, problems);
+    ports::check(&nodes, problems);
+    if problems.is_empty() {
+        addresses::check(&topology, &nodes, problems);
+    }
+    Some(topology)
+}
+
+/// Applies what can be applied; returns what names a node that may still appear.
+fn assign<'a>(tree: &mut Tree, assignments: &'a [Assignment], problems: &mut Problems) -> Vec<&'a Assignment> {
+    let mut late = Vec::new();
+    for assignment in assignments {
+        if problems.keep(overrides::apply(tree, assignment)) == Some(Outcome::NoSuchNode) {
+            late.push(assignment);
+        }
+    }
+    late
+}
+
+fn assign_late(tree: &mut Tree, late: &[&Assignment], problems: &mut Problems) {
+    for assignment in late {
+        if problems.keep(overrides::apply(tree, assignment)) != Some(Outcome::NoSuchNode) {
+            continue;
+        }
+        let Some(key) = assignment.path.get(1) else { continue };
+        let nodes = tree.get("nodes").and_then(Tree::as_map);
+        let known = nodes.into_iter().flat_map(|map| &map.entries).map(|(key, _)| key.text.as_str());
+        let fault = Fault::UnknownNode { name: key.text.clone() };
+        problems.add(
+            Problem::new(fault, key.span).label("no node has this name").suggest(&key.text, known),
+        );
+    }
+}
+
+fn refuse_unsupported(head: &TopologyFile, problems: &mut Problems) {
+    let mut refuse = |what: &str, span: Span| {
+        problems.add(Problem::new(Fault::NotSupported { what: what.to_owned() }, span).label("here"));
+    };
+    if let Some(generate) = &head.generate {
+        refuse("generating a topology (`generate:`)", generate.span);
+    }
+    if let Some(import) = &head.import {
+        refuse("importing a topology (`import:`)", import.span);
+    }
+    if let Some(mode) = head.mode.as_ref().filter(|mode| mode.value == ModeFile::Collapsed) {
+        refuse("mode `collapsed`", mode.span);
+    }
+    // Defaults that no node or link uses are still checked.
+    if let Some(DefaultsFile { dfaas, host, client, switch, router, link }) = &head.defaults {
+        let kinds: IndexMap<NodeKind, &Option<NodeFile>> = IndexMap::from([
+            (NodeKind::Dfaas, dfaas),
+            (NodeKind::Host, host),
+            (NodeKind::Client, client),
+            (NodeKind::Switch, switch),
+            (NodeKind::Router, router),
+        ]);
+        for (kind, file) in kinds {
+            if let Some(file) = file {
+                nodes::check_default(kind, file, problems);
+            }
+        }
+        if let Some(link) = link {
+            impairment::change(&link.impairments(), problems);
+        }
+    }
+}
+
+fn lab_name(head: &TopologyFile, stem: &str, whole: Span, problems: &mut Problems) -> String {
+    let (name, span) = match &head.name {
+        Some(name) => (name.value.as_str(), name.span),
+        None => (stem, whole),
+    };
+    if let Err(rule) = names::check_lab(name) {
+        let fault = Fault::BadName { name: name.to_owned(), what: "a lab".to_owned(), rule };
+        let problem = Problem::new(fault, span);
+        problems.add(match head.name {
+            Some(_) => problem.label("here"),
+            None => problem.help("the file's own name is used when there is no `name:`; add one"),
+        });
+    }
+    name.to_owned()
+}
+
+impl From<KindFile> for NodeKind {
+    fn from(kind: KindFile) -> Self {
+        match kind {
+            KindFile::Dfaas => NodeKind::Dfaas,
+            KindFile::Host => NodeKind::Host,
+            KindFile::Client => NodeKind::Client,
+            KindFile::Switch => NodeKind::Switch,
+            KindFile::Router => NodeKind::Router,
+        }
+    }
+}
