@@ -86,6 +86,12 @@ impl Headers {
         })
     }
 
+    /// Where the IP header lies.
+    #[cfg(test)]
+    pub(super) fn network(&self) -> usize {
+        self.network
+    }
+
     /// Where the checksum lies in the transport header.
     pub(super) fn checksum_offset(&self) -> usize {
         match self.kind {
