@@ -19,4 +19,5 @@ pub use counters::UserCounters;
 pub use error::ProxyError;
 pub use model::{Desired, NodeSettings};
 pub use render::{MapPaths, render};
+pub use socket::CommandSocket;
 pub use steering::{Change, Proxy, ProxyPaths, Reload};

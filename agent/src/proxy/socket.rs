@@ -16,17 +16,22 @@ const MAXIMUM_LINE: usize = 8 << 10;
 
 /// One of HAProxy's sockets.
 #[derive(Clone, Debug)]
-pub(super) struct CommandSocket {
+pub struct CommandSocket {
     path: PathBuf,
 }
 
 impl CommandSocket {
-    pub(super) fn new(path: PathBuf) -> Self {
+    /// The socket at this path; nothing is opened yet.
+    #[must_use]
+    pub fn new(path: PathBuf) -> Self {
         Self { path }
     }
 
     /// The answer to one line.
-    pub(super) async fn ask(&self, line: &str) -> Result<String, ProxyError> {
+    ///
+    /// # Errors
+    /// When nobody answers in time.
+    pub async fn ask(&self, line: &str) -> Result<String, ProxyError> {
         let answer = tokio::time::timeout(PATIENCE, self.exchange(line)).await;
         answer
             .unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut)))
@@ -60,6 +65,8 @@ impl CommandSocket {
         let mut stream = UnixStream::connect(&self.path).await?;
         stream.write_all(line.as_bytes()).await?;
         stream.write_all(b"\n").await?;
+        // The master process (2.6) answers at once but hangs up only after its client has.
+        stream.shutdown().await?;
         let mut answer = Vec::new();
         stream.take(MAXIMUM_ANSWER).read_to_end(&mut answer).await?;
         Ok(String::from_utf8_lossy(&answer).into_owned())

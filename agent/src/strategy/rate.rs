@@ -16,8 +16,8 @@ pub struct RateMeter {
 }
 
 impl RateMeter {
-    /// Takes a reading without ending or beginning a window, for instance just before a reset.
-    pub fn read(&mut self, counters: &BTreeMap<FunctionName, u64>) {
+    /// Takes a reading without ending or beginning a window.
+    fn read(&mut self, counters: &BTreeMap<FunctionName, u64>) {
         for (function, &count) in counters {
             let last = self.last.insert(function.clone(), count).unwrap_or(0);
             let grown = if count >= last { count - last } else { count };
@@ -25,6 +25,12 @@ impl RateMeter {
         }
         // A counter that is gone starts again at zero when it comes back.
         self.last.retain(|function, _| counters.contains_key(function));
+    }
+
+    /// Takes the last reading of counters that start again at zero.
+    pub fn read_last(&mut self, counters: &BTreeMap<FunctionName, u64>) {
+        self.read(counters);
+        self.last.clear();
     }
 
     /// Takes a reading and begins a window.
@@ -87,6 +93,14 @@ mod tests {
         meter.mark(seconds(0), &counters(100));
         meter.read(&counters(150));
         assert_eq!(meter.rates(seconds(10), &counters(30))["figlet"], 8.0);
+    }
+
+    #[test]
+    fn an_announced_reset_is_exact_even_if_the_counter_ends_higher() {
+        let mut meter = RateMeter::default();
+        meter.mark(seconds(0), &counters(1));
+        meter.read_last(&counters(2));
+        assert_eq!(meter.rates(seconds(10), &counters(9))["figlet"], 1.0);
     }
 
     #[test]

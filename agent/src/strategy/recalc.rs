@@ -12,6 +12,8 @@ use std::time::Duration;
 
 /// An entry lives this many periods after the peer's last message: one message may come late, not be lost twice.
 const VALIDITY_PERIODS: f64 = 1.2;
+/// The least a message may be late. The original, whose periods are minutes, has no such bound.
+const LEAST_LATENESS: Duration = Duration::from_secs(1);
 
 /// Whose behaviour is reproduced where the original has a known fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,10 +77,11 @@ impl Recalc {
     /// A node that knows nobody, with steps every `period`.
     #[must_use]
     pub fn new(own_id: NodeId, period: Duration, compatibility: Compatibility) -> Self {
+        let validity = period.mul_f64(VALIDITY_PERIODS).max(period + LEAST_LATENESS);
         Self {
             own_id,
             compatibility,
-            table: Table::new(period.mul_f64(VALIDITY_PERIODS)),
+            table: Table::new(validity),
             functions: BTreeSet::new(),
             overloaded: BTreeSet::new(),
             wanted: BTreeSet::new(),

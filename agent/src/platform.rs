@@ -1,0 +1,195 @@
+//! The functions platform: any OpenFaaS gateway.
+
+mod http;
+
+use crate::config::PlatformConfig;
+use crate::strategy::FunctionName;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use thiserror::Error;
+
+/// Label that says how many requests per second a function is made for on this node.
+const MAXIMUM_RATE_LABEL: &str = "dfaas.maxrate";
+/// The longest name that fits everywhere it appears (Kubernetes' bound for a name).
+const LONGEST_NAME: usize = 63;
+
+/// The platform does not answer as it should.
+#[derive(Debug, Error)]
+pub enum PlatformError {
+    /// No answer.
+    #[error("the OpenFaaS gateway {gateway} does not answer: {reason}")]
+    NoAnswer {
+        /// `host:port`.
+        gateway: String,
+        /// What happened.
+        reason: String,
+    },
+    /// An answer other than 200.
+    #[error("the OpenFaaS gateway {gateway} answers {status} to GET {path}{}", hint(*.status))]
+    Status {
+        /// `host:port`.
+        gateway: String,
+        /// What was asked.
+        path: &'static str,
+        /// HTTP status.
+        status: u16,
+    },
+    /// The list of functions cannot be read.
+    #[error("the OpenFaaS gateway {gateway} sends an unreadable list of functions: {source}")]
+    Unreadable {
+        /// `host:port`.
+        gateway: String,
+        /// The decoder's reason.
+        source: serde_json::Error,
+    },
+}
+
+fn hint(status: u16) -> &'static str {
+    if status == 401 {
+        "; set AGENT_OPENFAAS_USER and AGENT_OPENFAAS_PASS"
+    } else {
+        ""
+    }
+}
+
+/// The platform's functions.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Functions {
+    /// Functions to balance and the requests per second each is made for.
+    pub balanced: BTreeMap<FunctionName, u32>,
+    /// Functions that are not balanced, and why. The proxy hands their requests to the gateway as they come.
+    pub skipped: BTreeMap<FunctionName, String>,
+}
+
+/// A client of the gateway.
+#[derive(Clone, Debug)]
+pub struct Platform {
+    config: PlatformConfig,
+}
+
+impl Platform {
+    /// A client that connects when it is asked something.
+    #[must_use]
+    pub fn new(config: PlatformConfig) -> Self {
+        Self { config }
+    }
+
+    /// What is deployed.
+    ///
+    /// # Errors
+    /// When the gateway does not answer, refuses, or sends something else.
+    pub async fn functions(&self) -> Result<Functions, PlatformError> {
+        let body = self.get("/system/functions").await?;
+        parse(&body).map_err(|source| PlatformError::Unreadable {
+            gateway: self.config.gateway.to_string(),
+            source,
+        })
+    }
+
+    /// Whether the gateway says it is well.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub async fn health(&self) -> Result<(), PlatformError> {
+        self.get("/healthz").await.map(|_| ())
+    }
+
+    async fn get(&self, path: &'static str) -> Result<Vec<u8>, PlatformError> {
+        let gateway = self.config.gateway.to_string();
+        match http::get(&gateway, path, self.config.credentials.as_ref()).await {
+            Ok((200, body)) => Ok(body),
+            Ok((status, _)) => Err(PlatformError::Status {
+                gateway,
+                path,
+                status,
+            }),
+            Err(reason) => Err(PlatformError::NoAnswer { gateway, reason }),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct Deployed {
+    name: String,
+    #[serde(default)]
+    labels: Option<BTreeMap<String, String>>,
+}
+
+fn parse(body: &[u8]) -> Result<Functions, serde_json::Error> {
+    let deployed: Option<Vec<Deployed>> = serde_json::from_slice(body)?;
+    let mut functions = Functions::default();
+    for Deployed { name, labels } in deployed.unwrap_or_default() {
+        let rate = labels.and_then(|labels| labels.get(MAXIMUM_RATE_LABEL).cloned());
+        match maximum_rate(&name, rate.as_deref()) {
+            Ok(rate) => functions.balanced.insert(name, rate).map(|_| ()),
+            Err(reason) => functions.skipped.insert(name, reason).map(|_| ()),
+        };
+    }
+    Ok(functions)
+}
+
+fn maximum_rate(name: &str, label: Option<&str>) -> Result<u32, String> {
+    if !is_function_name(name) {
+        return Err("its name has characters that HAProxy cannot take".to_owned());
+    }
+    let text = label.ok_or_else(|| format!("it has no label {MAXIMUM_RATE_LABEL}"))?;
+    text.trim()
+        .parse()
+        .map_err(|_| format!("its label {MAXIMUM_RATE_LABEL}={text:?} is not a whole number"))
+}
+
+/// Names that are safe in a configuration, in a map file and in a path: letters, digits, and single `.`, `_`, `-`
+/// between them, as containerd has it.
+#[must_use]
+pub fn is_function_name(name: &str) -> bool {
+    let ends = |letter: Option<char>| letter.is_some_and(|letter| letter.is_ascii_alphanumeric());
+    name.len() <= LONGEST_NAME
+        && ends(name.chars().next())
+        && ends(name.chars().last())
+        && name
+            .chars()
+            .all(|letter| letter.is_ascii_alphanumeric() || ".-_".contains(letter))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn the_gateways_list() {
+        let body = br#"[
+            {"name":"figlet","image":"i","labels":{"dfaas.maxrate":"30","dfaas.timeout_ms":"6000"},"replicas":1},
+            {"name":"no-label","labels":{}}, {"name":"no-labels"}, {"name":"null-labels","labels":null},
+            {"name":"bad","labels":{"dfaas.maxrate":"ten"}}, {"name":"a b","labels":{"dfaas.maxrate":"1"}}
+        ]"#;
+        let functions = parse(body).unwrap();
+        assert_eq!(functions.balanced, BTreeMap::from([("figlet".to_owned(), 30)]));
+        let skipped: Vec<&str> = functions.skipped.keys().map(String::as_str).collect();
+        assert_eq!(skipped, ["a b", "bad", "no-label", "no-labels", "null-labels"]);
+        assert!(
+            functions.skipped["bad"].contains("dfaas.maxrate=\"ten\""),
+            "{:?}",
+            functions.skipped
+        );
+        assert_eq!(parse(b"[]").unwrap(), Functions::default());
+        assert!(parse(b"<html>").is_err());
+    }
+
+    #[test]
+    fn names() {
+        for name in ["figlet", "a-b_c.d", "X9"] {
+            assert!(is_function_name(name), "{name}");
+        }
+        for name in ["", "-a", "a-", "a b", "a/b", "a;b", "a\nb", "ä", &"a".repeat(64)] {
+            assert!(!is_function_name(name), "{name:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_answered(bytes: Vec<u8>) {
+            let _ = parse(&bytes);
+        }
+    }
+}

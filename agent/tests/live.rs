@@ -1,0 +1,14 @@
+//! The agent with a real HAProxy on loopback addresses, and a stand-in for the functions platform.
+//!
+//! Without HAProxy these tests say so and pass, unless `DFAAS_REQUIRE` names `haproxy`.
+
+#[path = "live/backend.rs"]
+mod backend;
+#[path = "live/client.rs"]
+mod client;
+#[path = "live/federation.rs"]
+mod federation;
+#[path = "live/haproxy.rs"]
+mod haproxy;
+#[path = "live/proxy.rs"]
+mod proxy;
