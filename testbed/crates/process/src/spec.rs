@@ -27,7 +27,7 @@ pub struct InitSpec {
     /// The whole text of the node's `/etc/resolv.conf`; empty: no name server.
     pub resolv_conf: String,
     /// An existing directory of the host that belongs to this node alone; what the node writes into its root file
-    /// system lands below it. It must lie on another file system than `/` (a tmpfs), else init uses a tmpfs of its own.
+    /// system lands below it. Best on a tmpfs; where an overlay cannot write to it init mounts a tmpfs of its own there.
     pub scratch: PathBuf,
     /// Directories and files of the host that the node sees.
     pub binds: Vec<Bind>,

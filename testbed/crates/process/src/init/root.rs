@@ -32,7 +32,7 @@ fn make(scratch: &Path, warnings: &mut Vec<String>) -> Result<PathBuf, ProcessEr
     let root = scratch.join("root");
     match overlay(Path::new("/"), scratch, "", &root) {
         Ok(()) => return Ok(root),
-        // A directory cannot lie over itself: scratch is part of the root file system.
+        // Not every file system can take what is written; another overlay cannot, for one.
         Err(_) => own_scratch(scratch)?,
     }
     if let Err(error) = overlay(Path::new("/"), scratch, "", &root) {

@@ -28,25 +28,25 @@ impl ChildPlan<'_> {
     /// Only in a new process with a memory and a descriptor table of its own.
     pub(super) unsafe fn execute(&self) -> ! {
         // SAFETY: the same conditions.
-        let step = unsafe { self.steps() };
+        let (step, control) = unsafe { self.steps() };
         let code = std::io::Error::last_os_error().raw_os_error().unwrap_or(0);
         // SAFETY: the same conditions.
         unsafe {
-            report(self.control, step, code);
+            report(control, step, code);
             libc::_exit(1)
         }
     }
 
-    /// The step that failed; `errno` says why.
+    /// The step that failed, `errno` says why; and where the control socket is by then.
     ///
     /// # Safety
     /// As [`ChildPlan::execute`].
-    unsafe fn steps(&self) -> &'static str {
+    unsafe fn steps(&self) -> (&'static str, RawFd) {
         // SAFETY: plain system calls on descriptors and strings that live through them.
         unsafe {
             raw::reset_signal_handlers();
             if libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) != 0 {
-                return "ask for a signal at the supervisor's end";
+                return ("ask for a signal at the supervisor's end", self.control);
             }
             // If the parent ended before that call, no signal comes. `getppid` is 0 in a new pid namespace either way,
             // so the parent's descriptor is asked.
@@ -54,11 +54,11 @@ impl ChildPlan<'_> {
                 libc::_exit(1);
             }
             if libc::setns(self.network_namespace, libc::CLONE_NEWNET) != 0 {
-                return "enter the network namespace";
+                return ("enter the network namespace", self.control);
             }
             for file in &self.cgroup_files {
                 if !raw::join_cgroup(file) {
-                    return "join the cgroup";
+                    return ("join the cgroup", self.control);
                 }
             }
             let wanted = [
@@ -70,7 +70,7 @@ impl ChildPlan<'_> {
                 (self.control, CONTROL_DESCRIPTOR),
             ];
             if !raw::place_descriptors(wanted) {
-                return "place descriptors";
+                return ("place descriptors", self.control);
             }
             let environment = [std::ptr::null::<libc::c_char>()];
             libc::execve(
@@ -78,7 +78,7 @@ impl ChildPlan<'_> {
                 self.arguments.as_ptr(),
                 environment.as_ptr(),
             );
-            "execute the program of init"
+            ("execute the program of init", CONTROL_DESCRIPTOR)
         }
     }
 }

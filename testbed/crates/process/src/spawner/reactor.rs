@@ -229,10 +229,12 @@ impl Tracked {
             }
             Notice::Event(Event::InitFailed { reason }) => self.failed(reason),
             Notice::Event(event) => {
-                if event == Event::Ready {
+                let ready = event == Event::Ready;
+                // Whoever waits finds the event delivered.
+                (self.sink)(with_outer_pid(event, self.shared.pid));
+                if ready {
                     self.shared.change(|state| state.ready = true);
                 }
-                (self.sink)(with_outer_pid(event, self.shared.pid));
             }
             Notice::Answer { id, refused } => self.shared.change(|state| {
                 // Nobody waits any more for an answer that is not listed.
@@ -244,8 +246,10 @@ impl Tracked {
     }
 
     fn failed(&mut self, reason: String) {
-        self.shared.change(|state| state.failure = Some(reason.clone()));
-        (self.sink)(Event::InitFailed { reason });
+        (self.sink)(Event::InitFailed {
+            reason: reason.clone(),
+        });
+        self.shared.change(|state| state.failure = Some(reason));
     }
 
     /// Waits for the process, which has ended or was killed, and tells.
@@ -263,8 +267,8 @@ impl Tracked {
         if self.reading {
             self.read();
         }
-        self.shared.change(|state| state.exited = Some(status));
         (self.sink)(Event::InitExited { status });
+        self.shared.change(|state| state.exited = Some(status));
     }
 }
 

@@ -1,0 +1,262 @@
+//! Limits, freezing and killing with this machine's cgroups.
+
+use std::fs;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use dfaas_process::{
+    Cgroup, CgroupReference, Event, ExitStatus, Hierarchy, Limits, Restart, execute_in, process_alive,
+    remove_cgroup_tree, start_time,
+};
+
+use crate::fixture::{LONG, Place, cgroup_top, command, eventually, shell};
+
+pub(crate) const TESTS: &[crate::Test] = &[
+    (
+        "cgroups::a_node_and_its_visitors_belong_to_its_cgroup",
+        membership,
+    ),
+    (
+        "cgroups::too_much_memory_kills_a_service_and_not_the_node",
+        memory,
+    ),
+    ("cgroups::processor_time_is_limited", processor_time),
+    ("cgroups::processes_are_counted", processes),
+    ("cgroups::freeze_and_thaw", freeze),
+    ("cgroups::kill_all_and_remove", kill_all),
+    ("cgroups::a_ledger_can_remove_them_later", ledger),
+    ("cgroups::a_limit_that_the_kernel_refuses_is_named", refused),
+];
+
+fn create(name: &str, limits: &Limits) -> Cgroup {
+    let (cgroup, not_applied) = Cgroup::create(&format!("{}/{name}", cgroup_top()), limits).expect("cgroup");
+    assert_eq!(not_applied, []);
+    assert!(!cgroup.reference().directories.is_empty());
+    cgroup
+}
+
+fn membership() {
+    let place = Place::new();
+    let cgroup = create(
+        "n1",
+        &Limits {
+            memory_bytes: Some(64 << 20),
+            ..Limits::default()
+        },
+    );
+    let mut spec = place.spec("n1");
+    spec.cgroup = Some(cgroup.reference().clone());
+    let node = place.ready(spec);
+    node.init
+        .start_service(shell("sleeps", "exec sleep 60", Restart::Never))
+        .expect("service");
+    let pid = node.wait_for(|event| match event {
+        Event::ServiceStarted { pid, .. } => Some(*pid),
+        _ => None,
+    });
+    for directory in &cgroup.reference().directories {
+        let list = fs::read_to_string(directory.path.join("cgroup.procs")).expect("list");
+        for pid in [node.init.pid(), pid] {
+            assert!(
+                list.lines().any(|line| line == pid.to_string()),
+                "{pid} is not in {}",
+                directory.path.display()
+            );
+        }
+    }
+    // As programs look for their limits.
+    let script = "cat /sys/fs/cgroup/memory/memory.limit_in_bytes /sys/fs/cgroup/memory.max 2> /dev/null; \
+        cat /proc/self/cgroup | cut -d: -f2,3";
+    let (_, text) = node.script("look", script);
+    assert!(text.starts_with(&format!("{}\n", 64 << 20)), "{text}");
+    assert!(text.contains("memory:/\n") || text.ends_with(":/\n"), "{text}");
+    let code = execute_in(
+        &node.init.reference(),
+        &command(&["sh", "-c", "grep -q 'memory:/$\\|^0::/$' /proc/self/cgroup"]),
+    );
+    assert_eq!(code.expect("an exit code"), 0);
+    drop(node);
+    drop(place);
+    cgroup.remove().expect("removed");
+}
+
+fn memory() {
+    let place = Place::new();
+    let cgroup = create(
+        "n1",
+        &Limits {
+            memory_bytes: Some(48 << 20),
+            ..Limits::default()
+        },
+    );
+    let mut spec = place.spec("n1");
+    spec.cgroup = Some(cgroup.reference().clone());
+    let node = place.ready(spec);
+    let within = "dd if=/dev/zero of=/dev/null bs=16M count=1";
+    assert_eq!(node.script("modest", within).0, ExitStatus::Code(0));
+    let greedy = "exec dd if=/dev/zero of=/dev/null bs=200M count=1";
+    node.init
+        .start_service(shell("greedy", greedy, Restart::Always))
+        .expect("service");
+    assert_eq!(node.exit_of("greedy").0, ExitStatus::Signal(9));
+    node.init
+        .stop_service("greedy")
+        .expect("init is there and answers");
+    drop(node);
+    drop(place);
+    cgroup.remove().expect("removed");
+}
+
+fn processor_time() {
+    let place = Place::new();
+    let cgroup = create(
+        "n1",
+        &Limits {
+            cpus: Some(0.2),
+            ..Limits::default()
+        },
+    );
+    let mut spec = place.spec("n1");
+    spec.cgroup = Some(cgroup.reference().clone());
+    let node = place.ready(spec);
+    let began = Instant::now();
+    // Counts processor time, not iterations: the shell's own `times`.
+    node.script("busy", "timeout 1 sh -c 'while :; do :; done'; times");
+    let text = node.log("busy");
+    let children = text.lines().nth(1).expect("times of children");
+    let used: f64 = children
+        .split_whitespace()
+        .map(|part| {
+            part.trim_start_matches("0m")
+                .trim_end_matches('s')
+                .parse::<f64>()
+                .expect("seconds")
+        })
+        .sum();
+    let share = used / began.elapsed().as_secs_f64();
+    assert!(share < 0.35, "0.2 processors were allowed, {share:.2} were used");
+    drop(node);
+    drop(place);
+    cgroup.remove().expect("removed");
+}
+
+fn processes() {
+    let place = Place::new();
+    let cgroup = create(
+        "n1",
+        &Limits {
+            pids: Some(8),
+            ..Limits::default()
+        },
+    );
+    let mut spec = place.spec("n1");
+    spec.cgroup = Some(cgroup.reference().clone());
+    let node = place.ready(spec);
+    let (_, text) = node.script(
+        "forks",
+        "for i in 1 2 3 4 5 6 7 8 9 10 11 12; do sleep 5 & done; echo $i",
+    );
+    assert!(text.to_lowercase().contains("fork"), "{text}");
+    drop(node);
+    drop(place);
+    cgroup.remove().expect("removed");
+}
+
+fn freeze() {
+    let place = Place::new();
+    let cgroup = create("n1", &Limits::default());
+    let mut spec = place.spec("n1");
+    spec.cgroup = Some(cgroup.reference().clone());
+    let node = place.ready(spec);
+    let script = "while :; do echo tick; sleep 0.01; done";
+    node.init
+        .start_service(shell("ticks", script, Restart::Never))
+        .expect("service");
+    eventually("it ticks", LONG, || node.log("ticks").len() > 20);
+    cgroup.freeze().expect("frozen");
+    let before = node.log("ticks").len();
+    std::thread::sleep(Duration::from_millis(100));
+    assert_eq!(node.log("ticks").len(), before);
+    cgroup.thaw().expect("thawed");
+    eventually("it ticks again", LONG, || node.log("ticks").len() > before);
+    cgroup.freeze().expect("frozen");
+    cgroup.kill_all().expect("frozen processes die too");
+    assert_eq!(node.init.wait_exit(LONG), Some(ExitStatus::Signal(9)));
+    cgroup.remove().expect("removed");
+}
+
+fn sleeping() -> (std::process::Child, i32, u64) {
+    let child = Command::new("sh")
+        .args(["-c", "sleep 60 & sleep 60"])
+        .spawn()
+        .expect("shell");
+    let pid = child.id() as i32;
+    (child, pid, start_time(pid).expect("it runs"))
+}
+
+fn kill_all() {
+    // Once with all hierarchies, once as on a machine without a unified one, once without a freezer.
+    for skip in [
+        &[][..],
+        &[Hierarchy::Unified],
+        &[Hierarchy::Unified, Hierarchy::Freezer],
+    ] {
+        let mut hierarchies = dfaas_process::Hierarchies::detect().expect("hierarchies");
+        hierarchies.bases.retain(|hierarchy, _| !skip.contains(hierarchy));
+        if hierarchies.bases.is_empty() {
+            eprintln!("  skipped: this machine has nothing but {skip:?}");
+            continue;
+        }
+        let path = format!("{}/killed", cgroup_top());
+        let (cgroup, _) = Cgroup::create_in(&hierarchies, &path, &Limits::default()).expect("cgroup");
+        let (mut child, pid, start) = sleeping();
+        cgroup.join(pid).expect("joined");
+        assert!(process_alive(pid, start));
+        cgroup.kill_all().expect("killed");
+        assert!(!process_alive(pid, start));
+        child.wait().expect("ended");
+        cgroup.remove().expect("removed");
+    }
+}
+
+fn ledger() {
+    let cgroup = create(
+        "lab/node",
+        &Limits {
+            pids: Some(10),
+            ..Limits::default()
+        },
+    );
+    let text = serde_json::to_string(cgroup.reference()).expect("a line of a ledger");
+    let (mut child, pid, start) = sleeping();
+    cgroup.join(pid).expect("joined");
+    drop(cgroup);
+    let reference: CgroupReference = serde_json::from_str(&text).expect("the same");
+    remove_cgroup_tree(&reference).expect("removed with what was left in it");
+    assert!(!process_alive(pid, start));
+    child.wait().expect("ended");
+    assert!(
+        reference
+            .directories
+            .iter()
+            .all(|directory| !directory.path.exists())
+    );
+    remove_cgroup_tree(&reference).expect("gone already is no error");
+}
+
+fn refused() {
+    let limits = Limits {
+        cpus: Some(-1.0),
+        pids: Some(10),
+        ..Limits::default()
+    };
+    let (cgroup, not_applied) =
+        Cgroup::create(&format!("{}/refused", cgroup_top()), &limits).expect("cgroup");
+    assert_eq!(not_applied.len(), 1);
+    assert!(
+        not_applied[0].to_string().starts_with("limit cpus not applied: "),
+        "{}",
+        not_applied[0]
+    );
+    cgroup.remove().expect("removed");
+}
