@@ -1,8 +1,9 @@
 //! Settings of a namespace under `/proc/sys/net`, which shows those of the calling thread's namespace.
 
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io;
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
@@ -16,10 +17,12 @@ use crate::spec::NamespaceRole;
 /// What switches and wire namespaces get before their interfaces are made.
 const NO_IPV6: [(&str, &str); 1] = [("conf/default/disable_ipv6", "1")];
 
-/// What nodes get before their interfaces are made: no link-local address, no detection of duplicates, no router; and a listener
-/// report is sent once, not repeated within a second (the unit is milliseconds).
-const STATIC_IPV6: [(&str, &str); 5] = [
-    ("conf/default/addr_gen_mode", "1"),
+/// No link-local address. Nodes that forward keep theirs: it is what they ask for a neighbour's address with, on behalf of others.
+const NO_LINK_LOCAL: (&str, &str) = ("conf/default/addr_gen_mode", "1");
+
+/// What nodes get before their interfaces are made: no detection of duplicates, no router; and a listener report is sent once, not
+/// repeated within a second (the unit is milliseconds).
+const STATIC_IPV6: [(&str, &str); 4] = [
     ("conf/default/accept_dad", "0"),
     ("conf/default/router_solicitations", "0"),
     ("conf/default/accept_ra", "0"),
@@ -65,9 +68,15 @@ impl Settings {
         let NamespaceRole::Node { forward } = role else {
             return self.write_ipv6(&NO_IPV6);
         };
-        let forward = if forward { "1" } else { "0" };
-        self.write_ipv6(&STATIC_IPV6)?;
-        self.write_ipv6(&[("conf/all/forwarding", forward)])?;
+        let mut settings = STATIC_IPV6.to_vec();
+        let (forward, role) = if forward {
+            ("1", None)
+        } else {
+            ("0", Some(NO_LINK_LOCAL))
+        };
+        settings.extend(role);
+        settings.push(("conf/all/forwarding", forward));
+        self.write_ipv6(&settings)?;
         // A new namespace copies the host's IPv4 settings. Packets of a node with two ways to it may arrive on another interface than
         // the one that leads back.
         let directory = self.open("ipv4")?;
@@ -140,13 +149,14 @@ impl Directory {
 
     fn exchange(&self, name: &str, value: &str) -> nix::Result<()> {
         let flags = OFlag::O_RDWR | OFlag::O_CLOEXEC;
-        let mut file = File::from(openat(&self.descriptor, name, flags, Mode::empty())?);
+        let file = File::from(openat(&self.descriptor, name, flags, Mode::empty())?);
         let errno = |error: io::Error| Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO));
         let mut buffer = [0; 32];
-        let length = file.read(&mut buffer).map_err(errno)?;
+        let length = file.read_at(&mut buffer, 0).map_err(errno)?;
         if buffer[..length].trim_ascii() == value.as_bytes() {
             return Ok(());
         }
-        file.write_all(value.as_bytes()).map_err(errno)
+        // At the beginning: the kernel ignores what is written elsewhere.
+        file.write_all_at(value.as_bytes(), 0).map_err(errno)
     }
 }

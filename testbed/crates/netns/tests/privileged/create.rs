@@ -1,0 +1,223 @@
+//! What is there after creation.
+
+use std::time::{Duration, Instant};
+
+use dfaas_netns::{
+    KernelImpairment, NamespaceRole, NamespaceSpec, NeighbourSpec, Network, NetworkSpec, RouteSpec,
+};
+
+use crate::support::{
+    FIRST_NODE, SOON, WIRE, assert_passes, joined_star, midpoint, pair, privileged, star, udp,
+};
+
+#[test]
+fn nodes_of_a_star_reach_each_other_with_their_first_packet() {
+    let Some(_guard) = privileged() else { return };
+    let network = joined_star(3);
+    for (from, to) in [(1, 2), (2, 3), (3, 1)] {
+        for prefix in ["10.0.0.", "fd00::"] {
+            let socket = |node| udp(&network, &format!("n{node}"), &format!("{prefix}{node}"));
+            assert_passes(&socket(from), &socket(to));
+        }
+    }
+    network.close(SOON).unwrap();
+}
+
+#[test]
+fn a_static_neighbour_is_not_resolved() {
+    let Some(_guard) = privileged() else { return };
+    let mut spec = star(2);
+    for (node, other) in [(0, 2), (1, 1)] {
+        for address in [format!("10.0.0.{other}"), format!("fd00::{other}")] {
+            spec.neighbours.push(NeighbourSpec {
+                namespace: FIRST_NODE + node,
+                interface: "eth0".into(),
+                address: address.parse().unwrap(),
+                mac: [2, 0, 0, 0, 0, other],
+            });
+        }
+    }
+    let network = Network::create(&spec).unwrap();
+    let table = network
+        .enter("n1", || std::fs::read_to_string("/proc/thread-self/net/arp"))
+        .unwrap()
+        .unwrap();
+    let entry = table
+        .lines()
+        .find(|line| line.starts_with("10.0.0.2 "))
+        .expect("an entry");
+    // 0x6: complete and permanent.
+    assert!(
+        entry.contains("0x6") && entry.contains("02:00:00:00:00:02"),
+        "{entry}"
+    );
+    network.close(SOON).unwrap();
+}
+
+#[test]
+fn ipv6_has_the_given_addresses_only() {
+    let Some(_guard) = privileged() else { return };
+    let network = joined_star(2);
+    let addresses = |namespace: &str| {
+        let read = || std::fs::read_to_string("/proc/thread-self/net/if_inet6");
+        network.enter(namespace, read).unwrap().unwrap_or_default()
+    };
+    let node = addresses("n1");
+    let on_link: Vec<&str> = node.lines().filter(|line| line.ends_with("eth0")).collect();
+    assert_eq!(on_link.len(), 1, "{node}");
+    assert!(
+        on_link[0].starts_with("fd000000000000000000000000000001"),
+        "{node}"
+    );
+    for namespace in ["wire", "switch"] {
+        let all = addresses(namespace);
+        assert!(
+            all.lines().all(|line| line.ends_with(" lo")),
+            "{namespace}: {all}"
+        );
+    }
+    network.close(SOON).unwrap();
+}
+
+#[test]
+fn only_nodes_that_forward_forward() {
+    let Some(_guard) = privileged() else { return };
+    for forward in [true, false] {
+        let network = line(forward);
+        let (from, to) = (udp(&network, "n1", "10.0.1.1"), udp(&network, "n2", "10.0.2.2"));
+        if forward {
+            assert_passes(&from, &to);
+            assert_passes(&udp(&network, "n1", "fd01::1"), &udp(&network, "n2", "fd02::2"));
+        } else {
+            to.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
+            from.send_to(b"ping", to.local_addr().unwrap()).unwrap();
+            assert!(
+                to.recv_from(&mut [0; 16]).is_err(),
+                "a node forwarded without being told to"
+            );
+        }
+        drop((from, to));
+        network.close(SOON).unwrap();
+    }
+}
+
+/// n1 ── router ── n2
+fn line(forward: bool) -> Network {
+    let node = |name: &str, forward| NamespaceSpec {
+        name: name.into(),
+        role: NamespaceRole::Node { forward },
+    };
+    let mut spec = NetworkSpec {
+        namespaces: vec![
+            node("n1", false),
+            NamespaceSpec {
+                name: "wire".into(),
+                role: NamespaceRole::Wire,
+            },
+            node("router", forward),
+            node("n2", false),
+        ],
+        ..NetworkSpec::default()
+    };
+    for (number, (namespace, interface, addresses)) in [
+        (0, "eth0", ["10.0.1.1/24", "fd01::1/64"]),
+        (2, "eth0", ["10.0.1.9/24", "fd01::9/64"]),
+        (2, "eth1", ["10.0.2.9/24", "fd02::9/64"]),
+        (3, "eth0", ["10.0.2.2/24", "fd02::2/64"]),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let mac = [2, 0, 0, 0, 0, u8::try_from(number).unwrap()];
+        let mut link = pair(namespace, interface, mac, &format!("m{number}"));
+        link.near.bridge_port = false;
+        spec.links.push(link);
+        for address in addresses {
+            let address = address.parse().unwrap();
+            spec.addresses.push(dfaas_netns::AddressSpec {
+                namespace,
+                interface: interface.into(),
+                address,
+            });
+        }
+    }
+    for (namespace, destination, via) in [
+        (0, "10.0.2.0/24", "10.0.1.9"),
+        (3, "10.0.1.0/24", "10.0.2.9"),
+        (0, "fd02::/64", "fd01::9"),
+        (3, "fd01::/64", "fd02::9"),
+    ] {
+        let (destination, via) = (destination.parse().unwrap(), via.parse().unwrap());
+        spec.routes.push(RouteSpec {
+            namespace,
+            destination,
+            via,
+        });
+    }
+    assert_eq!(spec.namespaces[WIRE].role, NamespaceRole::Wire);
+    let network = Network::create(&spec).unwrap();
+    let nothing = KernelImpairment::default();
+    for (a, b) in [("m0", "m1"), ("m2", "m3")] {
+        network
+            .shape(midpoint(a), midpoint(b), &nothing, &nothing)
+            .unwrap();
+    }
+    network
+}
+
+#[test]
+fn lowering_a_midpoint_takes_the_carrier_away() {
+    let Some(_guard) = privileged() else { return };
+    let network = joined_star(2);
+    await_carrier(&network, true);
+    network.set_interface_up("wire", "n1", false).unwrap();
+    await_carrier(&network, false);
+    network.set_interface_up("wire", "n1", true).unwrap();
+    await_carrier(&network, true);
+    // What was shaped before still is.
+    assert_passes(&udp(&network, "n1", "10.0.0.1"), &udp(&network, "n2", "10.0.0.2"));
+    network.close(SOON).unwrap();
+}
+
+/// The kernel reports the carrier a moment after it changes.
+fn await_carrier(network: &Network, expected: bool) {
+    let running = || {
+        let interfaces = nix::ifaddrs::getifaddrs().unwrap();
+        let running = nix::net::if_::InterfaceFlags::IFF_RUNNING;
+        interfaces
+            .filter(|found| found.interface_name == "eth0")
+            .all(|found| found.flags.contains(running))
+    };
+    let deadline = Instant::now() + SOON;
+    while network.enter("n1", running).unwrap() != expected {
+        assert!(Instant::now() < deadline, "the carrier is not {expected}");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+#[test]
+fn indexes_are_the_kernels() {
+    let Some(_guard) = privileged() else { return };
+    let network = Network::create(&star(2)).unwrap();
+    for (namespace, interface) in [
+        ("n1", "eth0"),
+        ("n2", "lo"),
+        ("wire", "s2"),
+        ("switch", "p1"),
+        ("switch", "br0"),
+    ] {
+        let index = network
+            .enter(namespace, move || nix::net::if_::if_nametoindex(interface))
+            .unwrap()
+            .unwrap();
+        assert_eq!(
+            network.interface_index(namespace, interface),
+            Some(index),
+            "{interface} of {namespace}"
+        );
+    }
+    assert_eq!(network.interface_index("n1", "eth9"), None);
+    assert_eq!(network.interface_index("n9", "eth0"), None);
+    assert!(network.namespace("n1").is_some() && network.namespace("n9").is_none());
+    network.close(SOON).unwrap();
+}
