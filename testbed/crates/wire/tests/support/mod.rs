@@ -4,15 +4,17 @@
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used, clippy::print_stderr)]
 
 use std::fs::{self, File};
-use std::io::Write;
+use std::io::{IoSliceMut, Write};
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::process::{Command, Stdio};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use dfaas_wire::{Engine, Impairment, LinkSpec, Sockets, open_sockets};
 use nix::sched::{CloneFlags, setns, unshare};
+use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg, setsockopt, sockopt};
+use nix::sys::time::TimeSpec;
 
 /// Whether this process may make namespaces. If not, says so, or fails where that is demanded.
 pub fn may_make_namespaces() -> bool {
@@ -37,6 +39,10 @@ impl Namespace {
         let namespace = std::thread::spawn(|| {
             unshare(CloneFlags::CLONE_NEWNET).unwrap();
             fs::write("/proc/sys/net/ipv6/conf/default/disable_ipv6", "1").unwrap();
+            // The usual limits hold less than a fast flow has on its way with 10 ms of round trip.
+            for limit in ["tcp_rmem", "tcp_wmem"] {
+                fs::write(format!("/proc/sys/net/ipv4/{limit}"), "4096 131072 67108864").unwrap();
+            }
             Namespace(File::open("/proc/thread-self/ns/net").unwrap().into())
         })
         .join()
@@ -99,10 +105,13 @@ impl Namespace {
         self.run(move || nix::net::if_::if_nametoindex(name.as_str()).is_ok())
     }
 
+    /// A UDP socket with a large buffer, a time-out of one second, and time stamps by the kernel.
     pub fn udp(&self, address: SocketAddr) -> UdpSocket {
         self.run(move || {
             let socket = UdpSocket::bind(address).unwrap();
             socket.set_read_timeout(Some(Duration::from_secs(1))).unwrap();
+            setsockopt(&socket, sockopt::RcvBuf, &(4 << 20)).unwrap();
+            setsockopt(&socket, sockopt::ReceiveTimestampns, &true).unwrap();
             socket
         })
     }
@@ -214,6 +223,63 @@ impl Network {
         sender.connect((address(link, 2), 4000)).unwrap();
         (sender, receiver)
     }
+}
+
+/// Time on the clock of the kernel's time stamps.
+pub fn wall_clock() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap()
+}
+
+/// Receives a datagram; its length and when the kernel had it. None after a second without any.
+pub fn receive_stamped(socket: &UdpSocket, buffer: &mut [u8]) -> Option<(usize, Duration)> {
+    let mut space = nix::cmsg_space!(TimeSpec);
+    let mut vectors = [IoSliceMut::new(buffer)];
+    let flags = MsgFlags::empty();
+    let message = recvmsg::<()>(socket.as_raw_fd(), &mut vectors, Some(&mut space), flags).ok()?;
+    let stamp = message.cmsgs().unwrap().find_map(|note| match note {
+        ControlMessageOwned::ScmTimestampns(time) => Some(Duration::from(time)),
+        _ => None,
+    });
+    Some((message.bytes, stamp.unwrap()))
+}
+
+/// Sends `count` numbered datagrams of `length` bytes (at least 4), a `gap` apart; when each was sent.
+pub fn send_numbered(
+    sender: UdpSocket,
+    count: u32,
+    length: usize,
+    gap: Duration,
+) -> JoinHandle<Vec<Duration>> {
+    std::thread::spawn(move || {
+        let mut datagram = vec![0; length];
+        let start = Instant::now();
+        (0..count)
+            .map(|number| {
+                std::thread::sleep((gap * number).saturating_sub(start.elapsed()));
+                datagram[..4].copy_from_slice(&number.to_le_bytes());
+                let sent = wall_clock();
+                sender.send(&datagram).unwrap();
+                sent
+            })
+            .collect()
+    })
+}
+
+/// Receives numbered datagrams until `count` came or none came for a second: number and moment.
+pub fn receive_numbered(receiver: &UdpSocket, count: u32) -> Vec<(u32, Duration)> {
+    let mut came = Vec::new();
+    let mut buffer = [0; 65536];
+    while came.len() < count as usize {
+        let Some((length, stamp)) = receive_stamped(receiver, &mut buffer) else {
+            break;
+        };
+        assert!(length >= 4);
+        came.push((
+            u32::from_le_bytes([buffer[0], buffer[1], buffer[2], buffer[3]]),
+            stamp,
+        ));
+    }
+    came
 }
 
 /// Waits until something holds; whether it did.
