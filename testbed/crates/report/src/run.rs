@@ -134,8 +134,8 @@ pub struct Repetition {
     pub seed: Option<u64>,
     /// What was expected and what was measured.
     pub expectations: Vec<Expectation>,
-    /// Why this repetition ended early.
-    pub error: Option<String>,
+    /// What kept this repetition from its end, and events that could not be carried out.
+    pub errors: Vec<String>,
     /// The requests, per second.
     pub traffic: Traffic,
     /// The lab when it was ready.
@@ -158,6 +158,8 @@ pub struct Expectation {
     pub measured: Option<f64>,
     /// Unit of `measured`, where the file gives one.
     pub unit: Option<String>,
+    /// Why there is no measured value.
+    pub reason: Option<String>,
     /// Whether it held.
     pub pass: bool,
 }

@@ -1,6 +1,6 @@
 use super::scale::{plain, time_ticks};
 use super::svg::{Anchor, Svg};
-use super::time::{Area, Size, TimeFrame, event_text};
+use super::time::{Area, Size, TimeFrame};
 
 /// Most recalc periods that are shaded; more would be a grey haze.
 const SHADED_PERIODS: f64 = 60.0;
@@ -64,24 +64,22 @@ fn shade_periods(svg: &mut Svg, frame: &TimeFrame<'_>, area: &Area) {
 fn draw_events(svg: &mut Svg, frame: &TimeFrame<'_>, area: &Area, top: f64) {
     let font = frame.size.font();
     let (bottom, _) = area.y.range();
-    let (left, right) = area.x.range();
-    for (row, lane) in frame.event_lanes().iter().enumerate() {
-        let y = top - 5.0 - row.min(3) as f64 * (font + 3.0);
-        for event in lane.iter().filter_map(|index| frame.events.get(*index)) {
-            if event.at < frame.start || event.at > frame.end() {
-                continue;
-            }
-            let x = area.x.at(event.at);
-            svg.line("event", (x, y - font * 0.8), (x, bottom));
-            if row < 4 {
-                let late = x > left + (right - left) * 0.7;
-                let (anchor, offset) = if late {
-                    (Anchor::End, -4.0)
-                } else {
-                    (Anchor::Start, 4.0)
-                };
-                svg.text("mark", (x + offset, y), anchor, &event_text(event, frame.size));
-            }
+    let marks = frame.event_marks();
+    let y = |row: usize| top - 5.0 - row as f64 * (font + 3.0);
+    for mark in &marks {
+        let x = area.x.at(mark.at);
+        let from = mark.row.map_or(top, |row| y(row) - font * 0.8);
+        svg.line("event", (x, from), (x, bottom));
+    }
+    // After all marks, so that none runs through a name.
+    for mark in &marks {
+        if let Some(row) = mark.row {
+            let (anchor, offset) = if mark.before {
+                (Anchor::End, -4.0)
+            } else {
+                (Anchor::Start, 4.0)
+            };
+            svg.text("mark", (area.x.at(mark.at) + offset, y(row)), anchor, &mark.text);
         }
     }
 }

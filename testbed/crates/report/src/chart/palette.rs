@@ -55,12 +55,12 @@ impl Palette {
         }
     }
 
-    /// Class of the n-th flow in figures that compare flows.
+    /// Class of the n-th flow in figures that compare flows. They take colours from the other end, so that a flow
+    /// rarely looks like a node.
     pub(crate) fn flow_class(index: usize) -> String {
-        if index < NODE_COLOURS {
-            format!("s{index}")
-        } else {
-            "rest".to_owned()
+        match (NODE_COLOURS - 1).checked_sub(index) {
+            Some(colour) => format!("s{colour}"),
+            None => "rest".to_owned(),
         }
     }
 }

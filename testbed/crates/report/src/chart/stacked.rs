@@ -11,6 +11,8 @@ use super::time::{Area, TimeFrame};
 pub(crate) struct Layer {
     /// What is written in or beside it.
     pub(crate) label: String,
+    /// The same in a word, for where that does not fit.
+    pub(crate) short: String,
     /// Its colour.
     pub(crate) class: String,
     /// One value per slice; none counts as zero.
@@ -30,8 +32,15 @@ pub(crate) fn stacked(frame: &TimeFrame<'_>, layers: &[Layer]) -> String {
     }
     let highest = edges.last().into_iter().flatten().copied().fold(0.0, f64::max);
     let ticks = linear_ticks(highest, 5);
-    let margin = frame.label_margin(layers.iter().map(|layer| layer.label.as_str()));
-    let area = frame.area(margin, (0.0, ticks.last().copied().unwrap_or(1.0)), false);
+    let domain = (0.0, ticks.last().copied().unwrap_or(1.0));
+    let mut area = frame.area(0.0, domain, false);
+    if !place_labels(frame, &area, layers, &edges).1.is_empty() {
+        area = frame.area(
+            frame.label_margin(layers.iter().map(|layer| layer.label.as_str())),
+            domain,
+            false,
+        );
+    }
     for (layer, pair) in layers.iter().zip(edges.windows(2)) {
         if let [low, high] = pair {
             let class = format!("area {}", layer.class);
@@ -90,46 +99,86 @@ fn outline(frame: &TimeFrame<'_>, area: &Area, low: &[f64], high: &[f64]) -> Str
     data
 }
 
-/// A layer is named inside where it is thick and long enough, else beside its end.
+/// Names inside layers (position, text, class) and names beside the end.
+type Labels = (Vec<((f64, f64), String, String)>, Vec<EndLabel>);
+
+/// A layer is named inside where it has the most room, or beside its end when it has too little everywhere.
+fn place_labels(frame: &TimeFrame<'_>, area: &Area, layers: &[Layer], edges: &[Vec<f64>]) -> Labels {
+    let font = frame.size.font();
+    let slice = area.x.at(frame.time(1)) - area.x.at(frame.time(0));
+    let (mut inside, mut ends) = (Vec::new(), Vec::new());
+    for (layer, pair) in layers.iter().zip(edges.windows(2)) {
+        let [low, high] = pair else { continue };
+        let fitting = [&layer.label, &layer.short].into_iter().find_map(|text| {
+            let slices = ((text_width(text, font) + 10.0) / slice.max(0.01)).ceil() as usize;
+            let (from, floor, ceiling) = roomiest(low, high, slices)?;
+            let (floor, ceiling) = (area.y.at(floor), area.y.at(ceiling));
+            let x = area.x.at(frame.time(from) + frame.width * slices as f64 / 2.0);
+            let at = (x, (floor + ceiling) / 2.0 + font * 0.34);
+            (floor - ceiling >= font + 3.0).then(|| (at, text.clone(), layer.class.clone()))
+        });
+        match fitting {
+            Some(label) => inside.push(label),
+            None => ends.push(EndLabel {
+                y: area
+                    .y
+                    .at((low.last().unwrap_or(&0.0) + high.last().unwrap_or(&0.0)) / 2.0),
+                text: layer.label.clone(),
+                class: layer.class.clone(),
+            }),
+        }
+    }
+    (inside, ends)
+}
+
 fn draw_labels(svg: &mut Svg, frame: &TimeFrame<'_>, area: &Area, layers: &[Layer], edges: &[Vec<f64>]) {
     let font = frame.size.font();
     let (bottom, top) = area.y.range();
-    let mut ends = Vec::new();
-    for (layer, pair) in layers.iter().zip(edges.windows(2)) {
-        let [low, high] = pair else { continue };
-        let thickness: Vec<Option<f64>> = low.iter().zip(high).map(|(low, high)| Some(high - low)).collect();
-        let Some((from, to, _)) = super::labels::plateau(&thickness) else {
-            continue;
-        };
-        let (start, end) = (area.x.at(frame.time(from)), area.x.at(frame.time(to)));
-        let floor = low
-            .get(from..to)
-            .into_iter()
-            .flatten()
-            .copied()
-            .fold(0.0, f64::max);
-        let ceiling = high
-            .get(from..to)
-            .into_iter()
-            .flatten()
-            .copied()
-            .fold(f64::INFINITY, f64::min);
-        let room = area.y.at(floor) - area.y.at(ceiling);
-        let class = format!("label in {}", layer.class);
-        if room >= font + 4.0 && end - start >= text_width(&layer.label, font) + 8.0 {
-            let y = (area.y.at(floor) + area.y.at(ceiling)) / 2.0 + font * 0.34;
-            svg.text(&class, ((start + end) / 2.0, y), Anchor::Middle, &layer.label);
-        } else if let (Some(low), Some(high)) = (low.last(), high.last()) {
-            ends.push(EndLabel {
-                y: area.y.at((low + high) / 2.0),
-                text: layer.label.clone(),
-                class: layer.class.clone(),
-            });
-        }
+    let (inside, mut ends) = place_labels(frame, area, layers, edges);
+    for (at, text, class) in inside {
+        svg.text(&format!("label in {class}"), at, Anchor::Middle, &text);
     }
     spread(&mut ends, font + 2.0, top, bottom);
     for label in ends {
         let at = (area.x.range().1 + 7.0, label.y + font * 0.34);
         svg.text(&format!("label {}", label.class), at, Anchor::Start, &label.text);
+    }
+}
+
+/// A window of so many slices in which the gap between both edges is wide: its start, the highest value of the lower
+/// edge and the lowest of the upper one. Of those nearly as wide as the widest the one nearest to the middle.
+fn roomiest(low: &[f64], high: &[f64], slices: usize) -> Option<(usize, f64, f64)> {
+    let slices = slices.max(1);
+    let windows: Vec<(f64, f64)> = low
+        .windows(slices)
+        .zip(high.windows(slices))
+        .map(|(low, high)| {
+            let floor = low.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+            (floor, high.iter().copied().fold(f64::INFINITY, f64::min))
+        })
+        .collect();
+    let room = |window: &(f64, f64)| window.1 - window.0;
+    let widest = windows.iter().map(room).reduce(f64::max)?;
+    let centre = windows.len().saturating_sub(1) / 2;
+    let wide_enough = |(_, window): &(usize, &(f64, f64))| room(window) >= 0.85 * widest;
+    let (from, window) = windows
+        .iter()
+        .enumerate()
+        .filter(wide_enough)
+        .min_by_key(|(from, _)| from.abs_diff(centre))?;
+    Some((from, window.0, window.1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_goes_where_its_layer_is_thick() {
+        let low = [0.0; 8];
+        let high = [1.0, 1.0, 9.0, 8.0, 9.0, 1.0, 1.0, 1.0];
+        assert_eq!(roomiest(&low, &high, 3), Some((2, 0.0, 8.0)));
+        assert_eq!(roomiest(&low, &[5.0; 8], 2), Some((3, 0.0, 5.0)));
+        assert_eq!(roomiest(&low, &high, 9), None);
     }
 }

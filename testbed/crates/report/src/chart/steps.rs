@@ -81,44 +81,63 @@ fn vertical_ticks(frame: &TimeFrame<'_>, lines: &[Line], shape: Shape) -> (Vec<f
 }
 
 fn path_data(frame: &TimeFrame<'_>, area: &Area, values: &[Option<f64>], shape: Shape) -> String {
+    match shape {
+        Shape::Steps => step_path(frame, area, values),
+        Shape::Points => point_path(frame, area, values),
+    }
+}
+
+/// Stretches at zero are not drawn: the line comes down to the axis and leaves it again, so that the axis stays
+/// readable when many lines are at zero.
+fn step_path(frame: &TimeFrame<'_>, area: &Area, values: &[Option<f64>]) -> String {
     let mut data = String::new();
-    let mut before: Option<String> = None;
+    let base = coordinate(area.y.at(0.0));
+    let value = |index: usize| values.get(index).copied().flatten();
+    for (index, now) in values.iter().enumerate() {
+        let Some(now) = now else { continue };
+        let before = index.checked_sub(1).and_then(value);
+        let (x, y) = (
+            coordinate(area.x.at(frame.time(index))),
+            coordinate(area.y.at(*now)),
+        );
+        // Writing to a String cannot fail.
+        let _ = match before {
+            Some(before) if *now == 0.0 => {
+                if before > 0.0 {
+                    write!(data, "V{base}")
+                } else {
+                    Ok(())
+                }
+            }
+            None if *now == 0.0 => Ok(()),
+            None => write!(data, "M{x} {y}"),
+            Some(0.0) => write!(data, "M{x} {base}V{y}"),
+            Some(before) if coordinate(area.y.at(before)) == y => Ok(()),
+            Some(_) => write!(data, "V{y}"),
+        };
+        let same_next = value(index + 1).is_some_and(|next| next > 0.0 && coordinate(area.y.at(next)) == y);
+        if *now > 0.0 && !same_next {
+            let _ = write!(data, "H{}", coordinate(area.x.at(frame.time(index + 1))));
+        }
+    }
+    data
+}
+
+fn point_path(frame: &TimeFrame<'_>, area: &Area, values: &[Option<f64>]) -> String {
+    let mut data = String::new();
+    let mut connected = false;
     for (index, value) in values.iter().enumerate() {
         let Some(value) = value else {
-            before = None;
+            connected = false;
             continue;
         };
+        let x = coordinate(area.x.at(frame.start + frame.width * (index as f64 + 0.5)));
         let y = coordinate(area.y.at(*value));
-        let x = |slices: f64| coordinate(area.x.at(frame.start + frame.width * slices));
-        // Writing to a String cannot fail.
-        let _ = match (shape, before.is_some()) {
-            (Shape::Points, connected) => {
-                let middle = x(index as f64 + 0.5);
-                let alone = !connected && values.get(index + 1).copied().flatten().is_none();
-                // A line of no length with round ends is a dot.
-                let dot = if alone { "h0" } else { "" };
-                write!(data, "{}{middle} {y}{dot}", if connected { "L" } else { "M" })
-            }
-            (Shape::Steps, connected) => {
-                let start = match (connected, before.as_ref() == Some(&y)) {
-                    (false, _) => format!("M{} {y}", x(index as f64)),
-                    (true, false) => format!("V{y}"),
-                    (true, true) => String::new(),
-                };
-                let next_same = values
-                    .get(index + 1)
-                    .copied()
-                    .flatten()
-                    .is_some_and(|next| coordinate(area.y.at(next)) == y);
-                let end = if next_same {
-                    String::new()
-                } else {
-                    format!("H{}", x(index as f64 + 1.0))
-                };
-                write!(data, "{start}{end}")
-            }
-        };
-        before = Some(y);
+        let alone = !connected && values.get(index + 1).copied().flatten().is_none();
+        // A line of no length with round ends is a dot.
+        let dot = if alone { "h0" } else { "" };
+        let _ = write!(data, "{}{x} {y}{dot}", if connected { "L" } else { "M" });
+        connected = true;
     }
     data
 }

@@ -120,7 +120,7 @@ impl Svg {
 
 /// Rough width of a text of `size` pixels in the page's font: wide enough to keep labels apart.
 pub(super) fn text_width(text: &str, size: f64) -> f64 {
-    text.chars().count() as f64 * size * 0.57
+    text.chars().count() as f64 * size * 0.6
 }
 
 /// At most `limit` characters; a longer text ends in an ellipsis.

@@ -107,10 +107,11 @@ impl TimeFrame<'_> {
     /// The drawing area for a right margin: both scales.
     pub(super) fn area(&self, right_margin: f64, domain: (f64, f64), logarithmic: bool) -> Area {
         let (width, height) = self.size.extent();
+        let rows = self.event_marks().iter().filter_map(|mark| mark.row).max();
         let lanes = if self.size == Size::Small {
             0
         } else {
-            self.event_lanes().len().min(4)
+            rows.map_or(0, |row| row + 1)
         };
         let top = 2.0 * self.size.font() + 8.0 + lanes as f64 * (self.size.font() + 3.0);
         let bottom = height - 2.0 * self.size.font() - if self.size == Size::Small { 2.0 } else { 12.0 };
@@ -126,29 +127,52 @@ impl TimeFrame<'_> {
         }
     }
 
-    /// Events in as few rows as their texts fit into: for each row the indexes of its events.
-    pub(super) fn event_lanes(&self) -> Vec<Vec<usize>> {
+    /// Names of events, in as few rows as they fit into beside each other.
+    pub(super) fn event_marks(&self) -> Vec<EventMark> {
         let (width, _) = self.size.extent();
-        let scale = Scale::linear((self.start, self.end()), (40.0, width - 60.0));
-        let mut lanes: Vec<(f64, Vec<usize>)> = Vec::new();
-        for (index, event) in self.events.iter().enumerate() {
+        let scale = Scale::linear((self.start, self.end()), (self.size.font() * 3.1, width - 50.0));
+        let mut marks: Vec<EventMark> = Vec::new();
+        let mut boxes: Vec<(usize, f64, f64)> = Vec::new();
+        let inside = |event: &&Event| event.at >= self.start && event.at <= self.end();
+        for event in self.events.iter().filter(inside) {
+            let text = event_text(event, self.size);
+            let length = super::svg::text_width(&text, self.size.font() - 1.0) + 12.0;
             let x = scale.at(event.at);
-            let end =
-                x + super::svg::text_width(&event_text(event, self.size), self.size.font() - 1.0) + 14.0;
-            match lanes.iter_mut().find(|lane| lane.0 <= x) {
-                Some(lane) => {
-                    lane.0 = end;
-                    lane.1.push(index);
-                }
-                None => lanes.push((end, vec![index])),
-            }
+            let before = x + length > width;
+            let (from, to) = if before { (x - length, x) } else { (x, x + length) };
+            let free = |row: &usize| {
+                boxes
+                    .iter()
+                    .all(|(other, start, end)| other != row || *end <= from || *start >= to)
+            };
+            let row = (0..EVENT_ROWS).find(free);
+            boxes.push((row.unwrap_or(EVENT_ROWS), from, to));
+            marks.push(EventMark {
+                at: event.at,
+                text,
+                row,
+                before,
+            });
         }
-        lanes.into_iter().map(|lane| lane.1).collect()
+        marks
     }
 }
 
+/// Rows for names of events; an event that does not fit has a mark without a name.
+const EVENT_ROWS: usize = 4;
+
+/// Where an event's name goes.
+pub(super) struct EventMark {
+    pub(super) at: f64,
+    pub(super) text: String,
+    /// Row from the bottom; none when there is no room.
+    pub(super) row: Option<usize>,
+    /// The name ends at the mark instead of starting there.
+    pub(super) before: bool,
+}
+
 /// What is written beside an event's mark.
-pub(super) fn event_text(event: &Event, size: Size) -> String {
+fn event_text(event: &Event, size: Size) -> String {
     super::svg::shorten(&event.text, if size == Size::Wide { 48 } else { 26 })
 }
 

@@ -1,7 +1,7 @@
 use std::fmt::Write;
 
 use crate::chart::escape;
-use crate::page::{asked, heading, measured_text, title};
+use crate::page::{asked, heading, measured_or_reason, title};
 use crate::run::{Expectation, Repetition, Run, Verdict};
 
 /// The verdict as JUnit XML: one suite per repetition, one test case per expectation.
@@ -51,9 +51,9 @@ fn suite(name: &str, repetition: &Repetition) -> Suite {
     for expectation in &repetition.expectations {
         case(name, expectation, &mut cases);
     }
-    let errors = usize::from(repetition.error.is_some());
-    if let Some(error) = &repetition.error {
-        cases.push_str(&error_case(name, "the repetition ran to its end", error));
+    let errors = repetition.errors.len();
+    for error in &repetition.errors {
+        cases.push_str(&error_case(name, "the repetition ran as planned", error));
     }
     let tests = repetition.expectations.len() + errors;
     let seed = repetition.seed.map_or_else(String::new, |seed| {
@@ -73,8 +73,8 @@ fn suite(name: &str, repetition: &Repetition) -> Suite {
 
 fn case(suite: &str, expectation: &Expectation, text: &mut String) {
     let measured = match expectation.measured {
-        Some(value) => format!("measured {}", measured_text(expectation, value)),
-        None => "nothing measured".to_owned(),
+        Some(_) => format!("measured {}", measured_or_reason(expectation)),
+        None => measured_or_reason(expectation),
     };
     let (suite, name, measured) = (escape(suite), escape(&asked(expectation)), escape(&measured));
     // Writing to a String cannot fail.

@@ -2,7 +2,8 @@ use std::fmt::Write;
 
 use crate::measure::{Traffic, compare, node_totals, outcome_totals};
 use crate::page::{
-    asked, estimate_text, expectations_line, grouped, heading, measured_text, rate_text, title, verdict_word,
+    asked, estimate_text, expectations_line, grouped, heading, measured_or_reason, rate_text, title,
+    verdict_word,
 };
 use crate::run::{Cell, Run, Validity, Verdict};
 
@@ -92,10 +93,7 @@ fn expectations(cell: &Cell, text: &mut String) {
     for (number, repetition) in cell.repetitions.iter().enumerate() {
         for expectation in &repetition.expectations {
             let mark = if expectation.pass { "✅" } else { "❌" };
-            let measured = expectation.measured.map_or_else(
-                || "nothing measured".to_owned(),
-                |value| measured_text(expectation, value),
-            );
+            let measured = measured_or_reason(expectation);
             let last = if several {
                 format!(" {} |", number + 1)
             } else {

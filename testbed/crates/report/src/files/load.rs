@@ -73,35 +73,43 @@ fn read_summary(directory: &Path) -> Result<Option<Summary>, ReportError> {
     }
 }
 
+/// Cells with their repetitions, as folders relative to the run directory.
+type Folders = [(String, Vec<String>)];
+
 fn take_summary(
     directory: &Path,
     summary: Summary,
-    found: &[(String, Vec<String>)],
+    found: &Folders,
     run: &mut Run,
 ) -> Result<(), ReportError> {
     run.verdict = summary.verdict;
     run.validity = summary.validity;
-    run.reasons = summary.reasons;
-    run.reasons.extend(summary.error);
+    run.reasons = summary.error.into_iter().collect();
+    let repetitions = summary.cells.iter().flat_map(|cell| &cell.repetitions);
+    let reasons = repetitions.flat_map(|repetition| &repetition.validity_reasons);
+    for reason in summary.validity_reasons.iter().chain(reasons) {
+        if !run.reasons.contains(reason) {
+            run.reasons.push(reason.clone());
+        }
+    }
     take_cells(directory, summary.cells, found, run)
 }
 
-/// Joins what the summary says with the folders: the n-th cell is the n-th folder.
+/// Joins what the summary says with the folders. A summary that was cut short knows fewer than there are; then the
+/// n-th repetition is the n-th folder.
 fn take_cells(
     directory: &Path,
     summaries: Vec<CellSummary>,
-    found: &[(String, Vec<String>)],
+    found: &Folders,
     run: &mut Run,
 ) -> Result<(), ReportError> {
     let count = summaries.len().max(found.len());
     let mut summaries = summaries.into_iter();
     for index in 0..count {
         let summary = summaries.next().unwrap_or_default();
-        let folders = found.get(index);
-        if folders.is_none() {
-            run.notes
-                .push(format!("the folder of cell {} is missing", index + 1));
-        }
+        let folders = found
+            .get(index)
+            .map_or(&[] as &[String], |(_, repetitions)| repetitions);
         let mut cell = Cell {
             recalc_period: summary
                 .recalc_period
@@ -113,18 +121,24 @@ fn take_cells(
         };
         cell.events.retain(|event| event.at.is_finite());
         cell.events.sort_by(|a, b| a.at.total_cmp(&b.at));
-        let empty = Vec::new();
-        let folders = folders.map_or(&empty, |(_, repetitions)| repetitions);
         let mut repetitions = summary.repetitions.into_iter();
         for number in 0..repetitions.len().max(folders.len()) {
             let summary = repetitions.next().unwrap_or_default();
-            let folder = folders.get(number).cloned();
-            cell.repetitions
-                .push(read_repetition(directory, folder, summary, run)?);
+            let written = summary.directory.clone().filter(|folder| is_inside(folder));
+            let folder = written.or_else(|| folders.get(number).cloned());
+            let repetition = read_repetition(directory, folder, summary, run)?;
+            cell.repetitions.push(repetition);
         }
         run.cells.push(cell);
     }
     Ok(())
+}
+
+/// A run directory may come from somebody else: it must not make us read files outside of it.
+fn is_inside(path: &str) -> bool {
+    Path::new(path)
+        .components()
+        .all(|part| matches!(part, Component::Normal(_)))
 }
 
 fn read_repetition(
@@ -133,16 +147,22 @@ fn read_repetition(
     summary: RepetitionSummary,
     run: &mut Run,
 ) -> Result<Repetition, ReportError> {
+    let failed_events = summary.events.into_iter().filter_map(|event| {
+        let error = event.error?;
+        Some(format!("event at {} s, {}: {error}", event.at, event.text))
+    });
     let mut repetition = Repetition {
-        directory: folder,
         seed: summary.seed,
         expectations: summary.expectations,
-        error: summary.error,
+        errors: summary.error.into_iter().chain(failed_events).collect(),
         ..Repetition::default()
     };
-    let Some(folder) = repetition.directory.clone() else {
+    let Some(folder) = folder.filter(|folder| directory.join(folder).is_dir()) else {
+        let number = summary.directory.unwrap_or_else(|| "of a repetition".to_owned());
+        run.notes.push(format!("the folder {number} is missing"));
         return Ok(repetition);
     };
+    repetition.directory = Some(folder.clone());
     let path = directory.join(&folder).join("requests.jsonl");
     let traffic = &mut repetition.traffic;
     match open(&path)? {
@@ -194,11 +214,7 @@ fn open(path: &Path) -> Result<Option<File>, ReportError> {
 fn read_reference(directory: &Path, run: &mut Run) -> Result<(), ReportError> {
     let named = run.info.as_ref().and_then(|info| info.reference.clone());
     let name = named.clone().unwrap_or_else(|| "reference.csv".to_owned());
-    // A run directory may come from somebody else: it must not make us read files outside of it.
-    let inside = Path::new(&name)
-        .components()
-        .all(|part| matches!(part, Component::Normal(_)));
-    if !inside {
+    if !is_inside(&name) {
         run.notes.push(format!(
             "reference {name} is outside of the run directory and not read"
         ));

@@ -41,19 +41,35 @@ pub(super) fn anchor(index: usize) -> String {
     format!("cell-{}", index + 1)
 }
 
-/// Parameters of a cell, or its number.
+/// Parameters in which the cells differ, or the cell's number.
 pub(crate) fn heading(run: &Run, index: usize) -> String {
     let parameters = run.cells.get(index).map(|cell| &cell.parameters);
     let parts: Vec<String> = parameters
         .into_iter()
         .flatten()
+        .filter(|(name, _)| !is_common(run, name))
         .map(|(name, value)| format!("{name} = {value}"))
         .collect();
     match (parts.is_empty(), run.cells.len()) {
         (false, _) => parts.join(", "),
-        (true, 0 | 1) => "All repetitions".to_owned(),
-        (true, _) => format!("Cell {}", index + 1),
+        (true, 0 | 1) => "all repetitions".to_owned(),
+        (true, _) => format!("cell {}", index + 1),
     }
+}
+
+/// Parameters that are the same in every cell.
+pub(super) fn common_parameters(run: &Run) -> Vec<String> {
+    let first = run.cells.first().into_iter().flat_map(|cell| &cell.parameters);
+    first
+        .filter(|(name, _)| is_common(run, name))
+        .map(|(name, value)| format!("{name} = {value}"))
+        .collect()
+}
+
+fn is_common(run: &Run, name: &str) -> bool {
+    let value = |cell: &Cell| cell.parameters.get(name).cloned();
+    let first = run.cells.first().and_then(value);
+    run.cells.iter().all(|cell| value(cell) == first)
 }
 
 fn view(run: &Run, palette: &Palette, budget: Budget, index: usize, cell: &Cell) -> CellView {
@@ -98,17 +114,17 @@ fn view(run: &Run, palette: &Palette, budget: Budget, index: usize, cell: &Cell)
     }
 }
 
-/// What stopped repetitions of this cell.
+/// What went wrong in repetitions of this cell.
 fn errors(cell: &Cell) -> Vec<String> {
     let numbered = cell.repetitions.iter().enumerate();
     numbered
-        .filter_map(|(index, repetition)| {
-            let error = repetition.error.as_ref()?;
-            Some(if cell.repetitions.len() > 1 {
+        .flat_map(|(index, repetition)| repetition.errors.iter().map(move |error| (index, error)))
+        .map(|(index, error)| {
+            if cell.repetitions.len() > 1 {
                 format!("repetition {}: {error}", index + 1)
             } else {
                 error.clone()
-            })
+            }
         })
         .collect()
 }

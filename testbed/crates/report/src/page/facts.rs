@@ -42,11 +42,19 @@ pub(super) fn headline(run: &Run) -> Vec<(String, String)> {
         .iter()
         .map(|repetition| repetition.traffic.requests())
         .sum();
+    let several = |number: usize, one: &str| {
+        let name = if number == 1 {
+            one.to_owned()
+        } else {
+            format!("{one}s")
+        };
+        (name, number.to_string())
+    };
     let mut facts = vec![("requests".to_owned(), count(requests))];
     if run.cells.len() > 1 {
-        facts.push(("cells".to_owned(), run.cells.len().to_string()));
+        facts.push(several(run.cells.len(), "cell"));
     }
-    facts.push(("repetitions".to_owned(), repetitions.len().to_string()));
+    facts.push(several(repetitions.len(), "repetition"));
     if let Some(seed) = run.info.as_ref().and_then(|info| info.seed) {
         facts.push(("seed".to_owned(), seed.to_string()));
     }
@@ -58,7 +66,7 @@ pub(super) fn headline(run: &Run) -> Vec<(String, String)> {
         });
     if let Some(late) = latest {
         facts.push((
-            "latest send".to_owned(),
+            "latest departure of a request".to_owned(),
             format!("{} late", milliseconds(late * 1000.0)),
         ));
     }
@@ -84,6 +92,7 @@ pub(super) fn facts(run: &Run) -> Vec<(String, String)> {
             info.seed.map_or_else(String::new, |seed| seed.to_string()),
         );
     }
+    add("Parameters", super::cell::common_parameters(run).join(", "));
     facts
 }
 

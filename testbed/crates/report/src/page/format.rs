@@ -43,6 +43,14 @@ pub(crate) fn milliseconds(value: f64) -> String {
     format!("{value:.digits$} {unit}")
 }
 
+/// A difference with its sign, a real minus and one decimal; what rounds to zero has no sign.
+pub(super) fn signed(value: f64) -> String {
+    match format!("{value:+.1}").as_str() {
+        "+0.0" | "-0.0" => "0.0".to_owned(),
+        text => text.replace('-', "−"),
+    }
+}
+
 /// A share of one as percent. Nearly all and nearly none never look like all and none.
 pub(super) fn percent(share: f64) -> String {
     match share * 100.0 {
@@ -54,11 +62,18 @@ pub(super) fn percent(share: f64) -> String {
     }
 }
 
-/// A mean with the half width of its interval: `16.1 ± 0.4`.
+/// A mean with the half width of its interval: `16.1 ± 0.4`. A unit that both have is said once.
 pub(crate) fn estimate_text(estimate: &Estimate, show: impl Fn(f64) -> String) -> String {
-    match estimate.half_width {
-        Some(half) => format!("{} ± {}", show(estimate.mean), show(half)),
-        None => show(estimate.mean),
+    let Some(half) = estimate.half_width else {
+        return show(estimate.mean);
+    };
+    let (mean, half) = (show(estimate.mean), show(half));
+    let unit = |text: &str| text.find(|letter: char| !letter.is_ascii_digit() && letter != '.');
+    match (unit(&mean), unit(&half)) {
+        (Some(a), Some(b)) if mean.get(a..) == half.get(b..) => {
+            format!("{} ± {half}", mean.get(..a).unwrap_or(&mean))
+        }
+        _ => format!("{mean} ± {half}"),
     }
 }
 
@@ -73,6 +88,15 @@ pub(crate) fn measured_text(expectation: &Expectation, value: f64) -> String {
         _ if metric.starts_with("latency") => milliseconds(value),
         _ if metric == "success_rate" => format!("{value:.1} %"),
         _ => format!("{}/s", rate_text(value)),
+    }
+}
+
+/// The measured value, or why there is none.
+pub(crate) fn measured_or_reason(expectation: &Expectation) -> String {
+    match (expectation.measured, &expectation.reason) {
+        (Some(value), _) => measured_text(expectation, value),
+        (None, Some(reason)) => reason.clone(),
+        (None, None) => "nothing measured".to_owned(),
     }
 }
 
@@ -106,7 +130,30 @@ mod tests {
         assert_eq!(milliseconds(340.4), "340 ms");
         assert_eq!(milliseconds(8049.0), "8.05 s");
         assert_eq!(rate_text(0.02), "0.02");
+        assert_eq!(
+            (signed(-0.04), signed(-1.25), signed(0.5)),
+            ("0.0".into(), "−1.2".into(), "+0.5".into())
+        );
         assert_eq!(bytes(25_769_803_776), "24 GiB");
+    }
+
+    #[test]
+    fn a_unit_is_said_once_beside_an_interval() {
+        let estimate = |mean, half_width| Estimate {
+            mean,
+            half_width,
+            count: 3,
+        };
+        assert_eq!(
+            estimate_text(&estimate(28.2, Some(1.5)), milliseconds),
+            "28.2 ± 1.50 ms"
+        );
+        assert_eq!(
+            estimate_text(&estimate(2000.0, Some(90.0)), milliseconds),
+            "2.00 s ± 90.0 ms"
+        );
+        assert_eq!(estimate_text(&estimate(16.0, Some(0.4)), rate_text), "16.0 ± 0.4");
+        assert_eq!(estimate_text(&estimate(16.0, None), rate_text), "16.0");
     }
 
     #[test]

@@ -8,7 +8,7 @@ mod overview;
 mod tables;
 
 pub(crate) use cell::heading;
-pub(crate) use format::{estimate_text, grouped, measured_text, milliseconds, rate_text};
+pub(crate) use format::{estimate_text, grouped, measured_or_reason, milliseconds, rate_text};
 pub(crate) use tables::asked;
 
 use askama::Template;
@@ -44,6 +44,7 @@ struct Page {
     verdict: Stamp,
     expectations_line: String,
     validity: Stamp,
+    validity_line: &'static str,
     reasons: Vec<String>,
     notes: Vec<String>,
     headline: Vec<(String, String)>,
@@ -75,6 +76,7 @@ impl Page {
             verdict: verdict_stamp(run.verdict),
             expectations_line: expectations_line(run),
             validity: validity_stamp(run.validity),
+            validity_line: validity_line(run.validity),
             reasons: run.reasons.clone(),
             notes: run.notes.clone(),
             headline: facts::headline(run),
@@ -156,6 +158,15 @@ fn verdict_stamp(verdict: Option<Verdict>) -> Stamp {
         word: verdict_word(verdict).to_owned(),
         class,
         mark,
+    }
+}
+
+fn validity_line(validity: Option<Validity>) -> &'static str {
+    match validity {
+        Some(Validity::Valid) => "links and load did what was asked",
+        Some(Validity::Degraded) => "links or load strayed from what was asked: check before use",
+        Some(Validity::Invalid) => "links or load did not do what was asked: do not use these numbers",
+        None => "whether links and load did what was asked is not known",
     }
 }
 

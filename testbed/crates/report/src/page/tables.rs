@@ -1,4 +1,6 @@
-use super::format::{count, estimate_text, measured_text, milliseconds, percent, rate_text};
+use super::format::{
+    count, estimate_text, measured_or_reason, measured_text, milliseconds, percent, rate_text, signed,
+};
 use crate::measure::{
     Estimate, LatencyTotals, NodeTotals, Traffic, flow_totals, node_totals, outcome_totals,
 };
@@ -40,7 +42,7 @@ fn expectation_row(all: &[&Expectation]) -> ExpectationRow {
     let held = all.iter().filter(|expectation| expectation.pass).count();
     let measured = match (Estimate::of(&values), all.first()) {
         (Some(estimate), Some(first)) => estimate_text(&estimate, |value| measured_text(first, value)),
-        _ => "nothing measured".to_owned(),
+        (_, first) => first.map_or_else(String::new, |first| measured_or_reason(first)),
     };
     ExpectationRow {
         asked: all.first().map_or_else(String::new, |first| asked(first)),
@@ -231,9 +233,13 @@ pub(super) fn comparisons(run: &Run, cell: &Cell) -> Vec<ComparisonRow> {
                 },
                 difference: match difference {
                     Some(difference) if value != 0.0 => {
-                        format!("{difference:+.1} ({:+.1} %)", 100.0 * difference / value)
+                        format!(
+                            "{} ({} %)",
+                            signed(difference),
+                            signed(100.0 * difference / value)
+                        )
                     }
-                    Some(difference) => format!("{difference:+.1}"),
+                    Some(difference) => signed(difference),
                     None => "–".to_owned(),
                 },
                 unit: row.published.unit.clone(),

@@ -51,8 +51,8 @@ impl Synthetic {
         if self.reference {
             fs::write(directory.join("reference.csv"), REFERENCE).unwrap();
         }
-        for cell in 1..=self.cells.len() {
-            for repetition in 1..=self.repetitions {
+        for cell in 0..self.cells.len() {
+            for repetition in 0..self.repetitions {
                 let folder = directory.join(format!("cells/{cell}/{repetition}"));
                 fs::create_dir_all(folder.join("logs/n1")).unwrap();
                 fs::write(folder.join("logs/n1/agent.log"), "synthetic\n").unwrap();
@@ -86,7 +86,7 @@ impl Synthetic {
                 .iter()
                 .map(|(name, value)| format!("{}:{}", json_text(name), json_text(value)))
                 .collect();
-            let repetitions: Vec<String> = (1..=self.repetitions)
+            let repetitions: Vec<String> = (0..self.repetitions)
                 .map(|repetition| self.repetition_json(number, repetition))
                 .collect();
             let events = if self.events {
@@ -173,7 +173,9 @@ impl Synthetic {
         let capacities: u64 = self.nodes.iter().map(|(_, rate)| rate).sum();
         for number in 0..self.seconds * self.per_second {
             let offset = number as f64 / self.per_second as f64;
-            let slot = noise.below(capacities.max(self.per_second));
+            // Close to what weighted round robin does: nearly the same counts every second.
+            let capacity = capacities.max(self.per_second);
+            let slot = (number * 19 + noise.below(2)) % capacity;
             let mut edge = 0;
             let found = self.nodes.iter().enumerate().find(|(_, (_, rate))| {
                 edge += rate;

@@ -9,6 +9,11 @@ pub(super) struct Place {
     pub(super) height: f64,
 }
 
+/// Space below a row whose links have labels.
+const LABELLED_GAP: f64 = 104.0;
+/// Space below a row whose links have none.
+const PLAIN_GAP: f64 = 52.0;
+
 /// Positions of all nodes in the order of the lab.
 pub(super) struct Layout {
     pub(super) places: Vec<Place>,
@@ -79,7 +84,8 @@ fn card_height(lab: &Lab, hub: bool) -> f64 {
 
 fn in_rows(lab: &Lab, rows: &[Vec<usize>; 3], width: f64) -> Layout {
     let mut places = vec![Place::default(); lab.nodes.len()];
-    let used: Vec<&Vec<usize>> = rows.iter().filter(|row| !row.is_empty()).collect();
+    let used = rows.iter().filter(|row| !row.is_empty());
+    let mut gap = 0.0;
     let mut y = 8.0;
     for row in used {
         let hub = row
@@ -102,13 +108,39 @@ fn in_rows(lab: &Lab, rows: &[Vec<usize>; 3], width: f64) -> Layout {
                 };
             }
         }
-        y += height + 78.0;
+        gap = if links_say_something(lab, row) {
+            LABELLED_GAP
+        } else {
+            PLAIN_GAP
+        };
+        y += height + gap;
     }
     Layout {
         places,
-        height: (y - 70.0).max(40.0),
+        height: (y - gap + 8.0).max(40.0),
         circular: false,
     }
+}
+
+/// True when a link between this row and one below it has a label.
+fn links_say_something(lab: &Lab, row: &[usize]) -> bool {
+    let row: Vec<&str> = row
+        .iter()
+        .filter_map(|index| lab.nodes.get(*index))
+        .map(|node| node.name.as_str())
+        .collect();
+    let is_client = |name: &str| {
+        lab.nodes
+            .iter()
+            .any(|node| node.name == name && node.kind == "client")
+    };
+    let clients_above = row.iter().all(|name| is_client(name));
+    lab.links.iter().any(|link| {
+        let [a, b] = [&link.endpoints[0].node, &link.endpoints[1].node];
+        let leads_up = !clients_above && (is_client(a) || is_client(b));
+        let touches = row.contains(&a.as_str()) || row.contains(&b.as_str());
+        touches && !leads_up && !(link.forward.is_empty() && link.backward.is_empty())
+    })
 }
 
 fn in_circle(lab: &Lab, width: f64, dots: bool) -> Layout {
@@ -202,6 +234,22 @@ impl Layout {
         let at =
             |from: f64, by: f64, to: f64| rest * rest * from + 2.0 * rest * share * by + share * share * to;
         (at(a.x, control.0, b.x), at(a.y, control.1, b.y))
+    }
+
+    /// The part of a link's curve that no card of its two ends hides, as shares.
+    pub(super) fn visible(&self, a: &Place, b: &Place, control: (f64, f64)) -> (f64, f64) {
+        const SAMPLES: u32 = 60;
+        let outside = |share: &f64| {
+            let (x, y) = self.on_link(a, b, control, *share);
+            let apart = |place: &Place| {
+                (place.x - x).abs() > place.width / 2.0 || (place.y - y).abs() > place.height / 2.0
+            };
+            apart(a) && apart(b)
+        };
+        let shares = || (0..=SAMPLES).map(|index| f64::from(index) / f64::from(SAMPLES));
+        let first = shares().find(outside);
+        let last = shares().rev().find(outside);
+        first.zip(last).unwrap_or((0.0, 1.0))
     }
 
     /// True when a text of this size around a point touches no card.

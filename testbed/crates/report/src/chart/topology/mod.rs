@@ -98,10 +98,13 @@ fn draw_link_labels(svg: &mut Svg, size: Size, lab: &Lab, layout: &Layout) {
             };
             taken.iter().all(apart) && layout.clear_of_cards(x, y, widest, height)
         };
-        let share = [0.5, 0.42, 0.58, 0.35, 0.65, 0.3, 0.7]
-            .into_iter()
-            .find(free)
-            .unwrap_or(0.5);
+        let (from, to) = layout.visible(a, b, control);
+        let tried =
+            [0.5, 0.42, 0.58, 0.34, 0.66, 0.26, 0.74, 0.18, 0.82].map(|share| from + (to - from) * share);
+        // Better no label than one on top of another: the table of links has them all.
+        let Some(share) = tried.into_iter().find(free) else {
+            continue;
+        };
         let (x, y) = layout.on_link(a, b, control, share);
         taken.push((x, y, widest));
         for (row, line) in lines.iter().enumerate() {
@@ -125,8 +128,8 @@ fn draw_card(svg: &mut Svg, size: Size, node: &Node, place: &Place, mark: Option
     if let Some(class) = mark.and_then(|mark| mark.class.as_ref()) {
         svg.rect(&format!("swatch {class}"), corner, (5.0, height), 2.5);
     }
-    let lines = card_lines(node, mark);
-    let letters = ((width - 12.0) / (font * 0.57)) as usize;
+    let letters = ((width - 12.0) / (font * 0.53)) as usize;
+    let lines = card_lines(node, mark, letters);
     let step = font + 3.0;
     let top = place.y - (lines.len() as f64 - 1.0) * step / 2.0 + font * 0.34;
     for (row, (class, text)) in lines.iter().enumerate() {
@@ -135,17 +138,25 @@ fn draw_card(svg: &mut Svg, size: Size, node: &Node, place: &Place, mark: Option
     }
 }
 
-/// What a card says, from top to bottom.
-pub(super) fn card_lines(node: &Node, mark: Option<&NodeMark>) -> Vec<(&'static str, String)> {
+/// What a card says, from top to bottom, in lines of about `letters` characters.
+fn card_lines(node: &Node, mark: Option<&NodeMark>, letters: usize) -> Vec<(&'static str, String)> {
     let mut lines = vec![("host", node.name.clone())];
     if layout::is_hub(&node.kind) {
         lines.push(("small", node.kind.clone()));
         return lines;
     }
-    let address = node.address.as_deref().map_or_else(String::new, |address| {
-        format!(" · {}", address.split('/').next().unwrap_or(address))
+    let address = node
+        .address
+        .as_deref()
+        .and_then(|address| address.split('/').next());
+    let both = address.map_or_else(
+        || node.kind.clone(),
+        |address| format!("{} · {address}", node.kind),
+    );
+    lines.push(match address {
+        Some(address) if both.chars().count() > letters => ("small", address.to_owned()),
+        _ => ("small", both),
     });
-    lines.push(("small", format!("{}{address}", node.kind)));
     let functions: Vec<String> = node
         .functions
         .iter()

@@ -1,8 +1,10 @@
+use std::collections::BTreeSet;
+
 use super::{Context, Figure, both, join_sentences};
 use crate::chart::{Line, Shape, Size, steps};
 use crate::files::ReferenceValue;
 use crate::measure::{Bins, Quantity, Traffic, is_node, outcome_totals};
-use crate::run::{Outcome, OutcomeId};
+use crate::run::{FlowId, Outcome, OutcomeId};
 
 /// Statuses with a line of their own; the rare rest has one together.
 const STATUS_LINES: usize = 6;
@@ -35,32 +37,32 @@ pub(in crate::page) fn responses(context: &Context<'_>) -> Option<Figure> {
         let bins = context.bins(size)?;
         let mut frame = context.frame("responses", size, bins, "responses per second");
         frame.title = "Responses per second by serving node and status".to_owned();
-        frame.description = description(&groups, context);
-        let lines = lines(context, &groups, context.traffics, bins);
+        frame.description = description(&groups, context, context.traffics, None);
+        let lines = lines(context, &groups, context.traffics, None, bins);
         Some(steps(&frame, &lines, Shape::Steps))
     })
 }
 
-/// The same for each repetition on its own, with its heading.
+/// A small figure to draw: heading, repetitions, and the one flow that counts.
+struct Multiple<'a> {
+    name: String,
+    heading: String,
+    traffics: &'a [&'a Traffic],
+    flow: Option<FlowId>,
+}
+
+/// The same for each flow and for each repetition on its own, with a heading each.
 pub(in crate::page) fn multiples(context: &Context<'_>) -> Vec<(String, String)> {
-    let count = context.traffics.len();
-    if count < 2 {
-        return Vec::new();
-    }
     let groups = groups(context);
-    let drawn: Vec<(usize, Bins, Vec<Line>)> = context
-        .traffics
-        .iter()
-        .enumerate()
+    let limit = context.budget.slices.min(Size::Small.slices());
+    let drawn: Vec<(Multiple<'_>, Bins, Vec<Line>)> = wanted_multiples(context)
+        .into_iter()
         .take(context.budget.multiples)
-        .filter_map(|(index, traffic)| {
-            let limit = context.budget.slices.min(Size::Small.slices());
-            let bins = Bins::covering(std::slice::from_ref(traffic), limit)?;
-            Some((
-                index,
-                bins,
-                lines(context, &groups, std::slice::from_ref(traffic), bins),
-            ))
+        .filter_map(|multiple| {
+            let bins = Bins::covering(multiple.traffics, limit)?;
+            let mut lines = lines(context, &groups, multiple.traffics, multiple.flow, bins);
+            lines.retain(|line| line.values.iter().flatten().any(|value| *value > 0.0));
+            Some((multiple, bins, lines))
         })
         .collect();
     let values = drawn.iter().flat_map(|(_, _, lines)| lines);
@@ -69,37 +71,76 @@ pub(in crate::page) fn multiples(context: &Context<'_>) -> Vec<(String, String)>
         .fold(0.0, f64::max);
     drawn
         .into_iter()
-        .map(|(index, bins, lines)| {
-            let name = format!("repetition-{}", index + 1);
-            let mut frame = context.frame(&name, Size::Small, bins, "responses/s");
-            frame.title = format!("Responses per second in repetition {}", index + 1);
-            frame.description = description(&groups, context);
+        .map(|(multiple, bins, lines)| {
+            let mut frame = context.frame(&multiple.name, Size::Small, bins, "responses/s");
+            frame.title = format!("Responses per second: {}", multiple.heading);
+            frame.description = description(&groups, context, multiple.traffics, multiple.flow);
             frame.least_top = highest;
-            let seed = context
-                .cell
-                .repetitions
-                .get(index)
-                .and_then(|repetition| repetition.seed);
-            let seed = seed.map_or_else(String::new, |seed| format!(" · seed {seed}"));
-            (
-                format!("Repetition {}{seed}", index + 1),
-                steps(&frame, &lines, Shape::Steps),
-            )
+            (multiple.heading, steps(&frame, &lines, Shape::Steps))
         })
         .collect()
 }
 
-fn description(groups: &[Group], context: &Context<'_>) -> String {
-    let totals = outcome_totals(&context.run.names, context.traffics);
+fn wanted_multiples<'a>(context: &'a Context<'_>) -> Vec<Multiple<'a>> {
+    let mut wanted = Vec::new();
+    let flows: BTreeSet<FlowId> = context
+        .traffics
+        .iter()
+        .flat_map(|traffic| traffic.spans.keys().copied())
+        .collect();
+    for flow in flows.iter().filter(|_| flows.len() > 1) {
+        wanted.push(Multiple {
+            name: format!("flow-{}", flow + 1),
+            heading: format!("flow {}", context.run.names.flow(*flow)),
+            traffics: context.traffics,
+            flow: Some(*flow),
+        });
+    }
+    for (index, traffic) in context
+        .traffics
+        .iter()
+        .enumerate()
+        .filter(|_| context.traffics.len() > 1)
+    {
+        let seed = context
+            .cell
+            .repetitions
+            .get(index)
+            .and_then(|repetition| repetition.seed);
+        let seed = seed.map_or_else(String::new, |seed| format!(" · seed {seed}"));
+        wanted.push(Multiple {
+            name: format!("repetition-{}", index + 1),
+            heading: format!("repetition {}{seed}", index + 1),
+            traffics: std::slice::from_ref(traffic),
+            flow: None,
+        });
+    }
+    wanted
+}
+
+fn description(
+    groups: &[Group],
+    context: &Context<'_>,
+    traffics: &[&Traffic],
+    flow: Option<FlowId>,
+) -> String {
     let said: Vec<String> = groups
         .iter()
-        .map(|group| {
-            let mine = totals.iter().filter(|(id, _)| group.members.contains(id));
-            let sum: u64 = mine.map(|(_, count)| count).sum();
-            format!("{}: {sum} responses", group.label)
+        .filter_map(|group| {
+            let tallies = traffics.iter().flat_map(|traffic| &traffic.tallies);
+            let mine = tallies.filter(|(key, _)| {
+                group.members.contains(&key.outcome) && flow.is_none_or(|flow| flow == key.flow)
+            });
+            let sum: u64 = mine.map(|(_, tally)| tally.count).sum();
+            (sum > 0).then(|| format!("{}: {sum} responses", group.label))
         })
         .collect();
-    format!("Lines over time. {}.", said.join(", "))
+    let repetitions = if traffics.len() > 1 && context.traffics.len() > 1 {
+        " in all repetitions"
+    } else {
+        ""
+    };
+    format!("Lines over time. {}{repetitions}.", said.join(", "))
 }
 
 /// Nodes first, then statuses. Many nodes or statuses share a line.
@@ -142,20 +183,27 @@ fn groups(context: &Context<'_>) -> Vec<Group> {
     groups
 }
 
-fn lines(context: &Context<'_>, groups: &[Group], traffics: &[&Traffic], bins: Bins) -> Vec<Line> {
+fn lines(
+    context: &Context<'_>,
+    groups: &[Group],
+    traffics: &[&Traffic],
+    flow: Option<FlowId>,
+    bins: Bins,
+) -> Vec<Line> {
     groups
         .iter()
         .map(|group| Line {
             label: group.label.clone(),
             class: group.class.clone(),
             values: bins.rates(traffics, |key, tally| {
-                if group.members.contains(&key.outcome) {
-                    tally.count
-                } else {
-                    0
-                }
+                let counts = group.members.contains(&key.outcome) && flow.is_none_or(|flow| flow == key.flow);
+                if counts { tally.count } else { 0 }
             }),
-            published: published(context, group, bins.end() as f64),
+            // Published values are those of all flows together.
+            published: match flow {
+                None => published(context, group, bins.end() as f64),
+                Some(_) => Vec::new(),
+            },
         })
         .collect()
 }

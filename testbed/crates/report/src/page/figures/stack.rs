@@ -33,8 +33,9 @@ fn layers(context: &Context<'_>, bins: Bins, known: bool) -> Vec<Layer> {
     let names = &context.run.names;
     let success = |key: &TallyKey| names.outcome(key.outcome).is_success();
     let answered = |key: &TallyKey| !success(key) && *names.outcome(key.outcome) != Outcome::NoAnswer;
-    let layer = |label: &str, class: &str, weight: &dyn Fn(&TallyKey, &Tally) -> u64| Layer {
+    let layer = |label: &str, short: &str, class: &str, weight: &dyn Fn(&TallyKey, &Tally) -> u64| Layer {
         label: label.to_owned(),
+        short: short.to_owned(),
         class: class.to_owned(),
         values: bins.rates(context.traffics, weight),
     };
@@ -53,20 +54,21 @@ fn layers(context: &Context<'_>, bins: Bins, known: bool) -> Vec<Layer> {
     };
     let mut layers = if known {
         vec![
-            layer("served where sent", "local", &here),
-            layer("forwarded", "away", &away),
+            layer("served where sent", "local", "local", &here),
+            layer("forwarded", "forwarded", "away", &away),
         ]
     } else {
-        vec![layer("served", "local", &here)]
+        vec![layer("served", "served", "local", &here)]
     };
-    layers.push(layer(&refused_label(context), "refused", &refused));
-    layers.push(layer("no answer", "lost", &lost));
+    let (label, short) = refused_labels(context);
+    layers.push(layer(&label, &short, "refused", &refused));
+    layers.push(layer("no answer", "none", "lost", &lost));
     layers.retain(|layer| layer.values.iter().flatten().any(|value| *value > 0.0));
     layers
 }
 
-/// The statuses that occurred, when they are few.
-fn refused_label(context: &Context<'_>) -> String {
+/// The statuses that occurred, when they are few: with and without explanation.
+fn refused_labels(context: &Context<'_>) -> (String, String) {
     let names = &context.run.names;
     let codes: Vec<String> = outcome_totals(names, context.traffics)
         .into_iter()
@@ -74,7 +76,7 @@ fn refused_label(context: &Context<'_>) -> String {
         .map(|(id, _)| names.outcome(id).label())
         .collect();
     match codes.len() {
-        1..=3 => format!("refused: {}", codes.join(", ")),
-        _ => "refused or failed".to_owned(),
+        1..=3 => (format!("refused: {}", codes.join(", ")), codes.join(", ")),
+        _ => ("refused or failed".to_owned(), "refused".to_owned()),
     }
 }
