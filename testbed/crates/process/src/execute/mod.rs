@@ -7,7 +7,8 @@
 //! - Standard input, output and error are the caller's own. A terminal works, with job control, Ctrl-C and window size,
 //!   but it is the host's: inside the node `tty` finds no name for it.
 //! - The program ends with the caller, even if the caller is killed (`PR_SET_PDEATHSIG`). What the program itself has
-//!   started belongs to the node's init then, and lives until the node ends.
+//!   started belongs to the node's init then, and lives until the node ends. What is left of a program whose caller was
+//!   killed is for the machine's process 1 to reap, and a node is only gone when that is done.
 //! - In a frozen node the program does not start until the node thaws.
 
 mod child;

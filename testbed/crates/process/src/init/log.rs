@@ -33,6 +33,7 @@ pub(super) struct Log {
 struct Lost {
     lines: u64,
     bytes: u64,
+    told: bool,
 }
 
 impl Log {
@@ -77,6 +78,15 @@ impl Log {
         }
     }
 
+    /// Once for each time that the file begins to miss lines.
+    pub(super) fn warning(&mut self) -> Option<String> {
+        if self.lost.bytes == 0 || self.lost.told {
+            return None;
+        }
+        self.lost.told = true;
+        Some(format!("{} misses lines, they cannot be written", self.name))
+    }
+
     /// Adds a line of init's own.
     pub(super) fn note(&mut self, text: &str) {
         self.append(format!("[init] {text}\n").as_bytes());
@@ -105,7 +115,9 @@ impl Log {
             return;
         }
         if self.lost.bytes > 0 {
-            let Lost { lines, bytes: count } = self.lost;
+            let Lost {
+                lines, bytes: count, ..
+            } = self.lost;
             let note = format!(
                 "\n[init] {lines} lines ({count} bytes) are missing here: they could not be written\n"
             );
@@ -245,6 +257,8 @@ mod tests {
         // Every write to this device fails with "no space left".
         log.file = Some(File::options().write(true).open("/dev/full").expect("/dev/full"));
         log.append(b"gone 1\ngone 2\n");
+        assert!(log.warning().is_some_and(|text| text.contains("service.log")));
+        assert_eq!(log.warning(), None, "told once");
         log.file = None;
         log.append(b"kept\n");
         let text = fs::read_to_string(path).expect("file");

@@ -15,7 +15,7 @@ use super::service::{After, Service, kill_group};
 use super::shutdown::Shutdown;
 use crate::error::{Cannot, ProcessError};
 use crate::message::{Notice, Order, Request};
-use crate::spec::ServiceSpec;
+use crate::spec::{Event, ServiceSpec};
 use crate::status::ExitStatus;
 
 const SIGNALS: u64 = 0;
@@ -101,6 +101,7 @@ impl Supervisor {
                             self.services.iter_mut().find(|service| service.number == number)
                         {
                             service.log.pump();
+                            warn(service.log.warning(), channel);
                         }
                     }
                 }
@@ -188,7 +189,9 @@ impl Supervisor {
 
     fn ended(&mut self, index: usize, status: ExitStatus, channel: &mut Channel) {
         let service = &mut self.services[index];
-        match service.ended(status, self.shutdown.is_some(), Instant::now()) {
+        let after = service.ended(status, self.shutdown.is_some(), Instant::now());
+        warn(service.log.warning(), channel);
+        match after {
             After::WillRestart(event) => channel.send(&Notice::Event(event)),
             After::Gone(event) => {
                 channel.send(&Notice::Event(event));
@@ -276,6 +279,12 @@ impl Supervisor {
             self.services.retain(|service| service.pid().is_some());
             self.shutdown = Some(Shutdown::new(self.services.len(), grace, Instant::now()));
         }
+    }
+}
+
+fn warn(text: Option<String>, channel: &mut Channel) {
+    if let Some(text) = text {
+        channel.send(&Notice::Event(Event::Warning { text }));
     }
 }
 

@@ -5,8 +5,10 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
+use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use nix::sys::eventfd::EventFd;
 use nix::sys::signal::SigSet;
@@ -37,6 +39,9 @@ pub(super) struct Reactor {
     inits: BTreeMap<u64, Tracked>,
     last_number: u64,
 }
+
+/// A node ends within milliseconds, unless a process that entered it lost its parent and nobody reaps it.
+const GONE_WITHIN: Duration = Duration::from_secs(10);
 
 struct Tracked {
     shared: Arc<Shared>,
@@ -186,7 +191,11 @@ impl Reactor {
             // It may have ended just now.
             _ = sys::pidfd_send_signal(tracked.shared.process.as_fd(), libc::SIGKILL);
         }
+        let deadline = Instant::now() + GONE_WITHIN;
         for mut tracked in self.inits.into_values() {
+            if !tracked.wait_until(deadline) {
+                tracing::warn!("node {} is killed but not gone yet", tracked.shared.node);
+            }
             tracked.finish();
         }
     }
@@ -252,14 +261,25 @@ impl Tracked {
         self.shared.change(|state| state.failure = Some(reason));
     }
 
-    /// Waits for the process, which has ended or was killed, and tells.
-    fn finish(&mut self) {
-        let waited = loop {
-            match waitid(Id::PIDFd(self.shared.process.as_fd()), WaitPidFlag::WEXITED) {
+    /// Waits for the end of a killed process.
+    fn wait_until(&self, deadline: Instant) -> bool {
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now()).as_millis();
+            let mut process = [PollFd::new(self.shared.process.as_fd(), PollFlags::POLLIN)];
+            match poll(
+                &mut process,
+                PollTimeout::try_from(left).unwrap_or(PollTimeout::ZERO),
+            ) {
                 Err(Errno::EINTR) => {}
-                other => break other,
+                other => return other.is_ok_and(|ended| ended > 0),
             }
-        };
+        }
+    }
+
+    /// Takes the status of the process, which has ended, and tells.
+    fn finish(&mut self) {
+        let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG;
+        let waited = waitid(Id::PIDFd(self.shared.process.as_fd()), flags);
         let status = waited
             .ok()
             .and_then(ExitStatus::from_wait)

@@ -8,7 +8,7 @@ use std::process::{Child, Command, ExitCode, ExitStatus, Stdio};
 use std::thread;
 use std::time::Duration;
 
-use dfaas_process::{NodeReference, ProcessError, Restart, execute_in};
+use dfaas_process::{NodeReference, ProcessError, Restart, execute_in, process_alive, start_time};
 
 use crate::fixture::{LONG, Place, command, eventually, shell};
 
@@ -23,7 +23,7 @@ pub(crate) const TESTS: &[crate::Test] = &[
     ("execute::a_node_that_has_ended_is_not_entered", ended_node),
 ];
 
-/// Started as a process of its own: `execute <reference as JSON> <program> <argument>…`.
+/// Started as a process of its own: `--as-caller <reference as JSON> <program> <argument>…`.
 pub(crate) fn execute(arguments: &[String]) -> ExitCode {
     let reference: NodeReference = serde_json::from_str(&arguments[0]).expect("a reference");
     let argv: Vec<&str> = arguments[1..].iter().map(String::as_str).collect();
@@ -41,7 +41,7 @@ pub(crate) fn execute(arguments: &[String]) -> ExitCode {
 fn start(reference: &NodeReference, argv: &[&str]) -> Command {
     let mut command = Command::new(std::env::current_exe().expect("own path"));
     command
-        .arg("execute")
+        .arg("--as-caller")
         .arg(serde_json::to_string(reference).expect("a reference"))
         .args(argv);
     command
@@ -147,13 +147,14 @@ fn many_threads() {
     );
 }
 
-/// Programs named `sleep` that are children of nobody in the node.
+/// How many programs named `sleep` run in the node. One that has ended may wait a while for this machine's process 1.
 fn sleeps(init: i32) -> usize {
     let inside = fs::read_link(format!("/proc/{init}/ns/pid")).expect("namespace");
     let numbers = fs::read_dir("/proc").expect("/proc").flatten();
     let pids = numbers.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
     pids.filter(|pid| fs::read_link(format!("/proc/{pid}/ns/pid")).is_ok_and(|path| path == inside))
         .filter(|pid| fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name == "sleep\n"))
+        .filter(|pid| start_time(*pid).is_ok_and(|start| process_alive(*pid, start)))
         .count()
 }
 

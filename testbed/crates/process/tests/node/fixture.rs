@@ -59,7 +59,7 @@ impl Place {
         let mut spec = InitSpec::new(
             name,
             &executable,
-            vec!["node-init".into()],
+            vec!["--as-init".into()],
             network_namespace(),
             scratch,
             logs,

@@ -54,7 +54,7 @@ pub(crate) fn supervise() -> ExitCode {
 fn killed_supervisor() {
     let directory = tempfile::tempdir().expect("temporary directory");
     let mut supervisor = Command::new(std::env::current_exe().expect("own path"))
-        .arg("supervise")
+        .arg("--as-supervisor")
         .env("TMPDIR", directory.path())
         .stdout(Stdio::piped())
         .spawn()

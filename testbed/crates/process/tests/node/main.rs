@@ -1,4 +1,10 @@
 //! Nodes on the real kernel. Needs root; the binary re-executes itself as init and as other helpers (see `verb`).
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "the program is its own test harness"
+)]
+
 mod cgroups;
 mod execute;
 mod fixture;
@@ -55,10 +61,10 @@ fn main() -> ExitCode {
 /// What the binary does when a test executes it.
 fn verb(arguments: &[String]) -> Option<ExitCode> {
     match arguments.first()?.as_str() {
-        "node-init" => dfaas_process::init_main(),
-        "supervise" => Some(lifetime::supervise()),
-        "execute" => Some(execute::execute(&arguments[1..])),
-        "unprivileged" => Some(unprivileged::run()),
+        "--as-init" => dfaas_process::init_main(),
+        "--as-supervisor" => Some(lifetime::supervise()),
+        "--as-caller" => Some(execute::execute(&arguments[1..])),
+        "--as-unprivileged" => Some(unprivileged::run()),
         _ => None,
     }
 }

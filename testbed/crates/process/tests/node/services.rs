@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 
 use dfaas_process::{Event, ExitStatus, ProcessError, Restart};
 
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
+
 use crate::fixture::{LONG, Place, eventually, shell};
 
 pub(crate) const TESTS: &[crate::Test] = &[
@@ -165,28 +167,35 @@ fn orphans() {
 
 fn full_disk() {
     let place = Place::new();
-    let mut spec = place.spec("n1");
+    let spec = place.spec("n1");
     // Large enough for a line, not for all.
-    let small = nix::mount::mount(
+    mount(
         Some("tmpfs"),
         &spec.log_directory,
         Some("tmpfs"),
-        nix::mount::MsFlags::empty(),
+        MsFlags::empty(),
         Some("size=16k"),
-    );
-    small.expect("tmpfs");
-    spec.hosts.clear();
+    )
+    .expect("tmpfs");
     let logs = spec.log_directory.clone();
     let node = place.ready(spec);
-    let (status, text) = node.script("talks", "seq 1 100000; echo done");
-    assert_eq!(status, ExitStatus::Code(0));
+    node.init
+        .start_service(shell("talks", "seq 1 100000; echo done", Restart::Never))
+        .expect("service");
+    let warning = node.wait_for(|event| match event {
+        Event::Warning { text } => Some(text.clone()),
+        _ => None,
+    });
+    assert!(warning.contains("talks.log"), "{warning}");
+    assert_eq!(node.exit_of("talks").0, ExitStatus::Code(0));
+    let text = node.log("talks");
     assert!(
         text.len() <= 16 << 10 && text.starts_with("1\n2\n"),
         "{} bytes",
         text.len()
     );
     drop(node);
-    nix::mount::umount2(&logs, nix::mount::MntFlags::MNT_DETACH).expect("unmount");
+    umount2(&logs, MntFlags::MNT_DETACH).expect("unmount");
 }
 
 fn numbers() {

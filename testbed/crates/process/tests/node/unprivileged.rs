@@ -60,7 +60,7 @@ pub(crate) fn run() -> ExitCode {
 
 fn user_namespace() {
     let output = Command::new(std::env::current_exe().expect("own path"))
-        .arg("unprivileged")
+        .arg("--as-unprivileged")
         .stderr(Stdio::inherit())
         .output()
         .expect("a process");
