@@ -18,7 +18,8 @@ pub(crate) struct Description {
     title: String,
     started: String,
     tool_version: String,
-    kernel: Option<String>,
+    /// Empty when the system does not tell.
+    kernel: String,
     cpus: Option<usize>,
     memory_bytes: Option<u64>,
     seed: u64,
@@ -35,8 +36,8 @@ impl Description {
             started: started.to_string(),
             tool_version: options.tool_version.clone(),
             kernel: fs::read_to_string("/proc/sys/kernel/osrelease")
-                .ok()
-                .map(|text| text.trim().to_owned()),
+                .map(|text| text.trim().to_owned())
+                .unwrap_or_default(),
             cpus: std::thread::available_parallelism().ok().map(usize::from),
             memory_bytes: fs::read_to_string("/proc/meminfo")
                 .ok()

@@ -13,9 +13,16 @@ pub(crate) fn create_directory(path: &Path) -> Result<(), ExperimentError> {
     fs::create_dir_all(path).map_err(|error| ExperimentError::write(path, error))
 }
 
-/// Writes a whole file.
+/// Writes a whole file. Readers see the old text or the new one, never a part, also when the disk is full.
 pub(crate) fn write_text(path: &Path, text: &str) -> Result<(), ExperimentError> {
-    fs::write(path, text).map_err(|error| ExperimentError::write(path, error))
+    let mut partial = path.as_os_str().to_owned();
+    partial.push(".partial");
+    let written = fs::write(&partial, text).and_then(|()| fs::rename(&partial, path));
+    written.map_err(|error| {
+        // The error that counts is the first one.
+        let _ = fs::remove_file(&partial);
+        ExperimentError::write(path, error)
+    })
 }
 
 /// Writes a value as JSON that people can read too.
@@ -105,9 +112,15 @@ mod tests {
 
     #[test]
     fn a_full_disk_is_told_apart_and_the_file_named() {
-        // The kernel's own always-full device.
-        let path = Path::new("/dev/full");
-        let error = write_text(path, "text").unwrap_err();
+        // The kernel's own always-full device, in the place of the file that rows are appended to.
+        let path = PathBuf::from("/dev/full");
+        let file = File::options().write(true).open(&path).unwrap();
+        let mut lines = LinesFile {
+            path,
+            output: BufWriter::new(file),
+        };
+        lines.append(&"row").unwrap();
+        let error = lines.flush().unwrap_err();
         assert!(
             matches!(&error, ExperimentError::DiskFull { path } if path.ends_with("full")),
             "{error}"
@@ -117,6 +130,20 @@ mod tests {
             "{error}"
         );
         let error = write_text(Path::new("/dev/null/file"), "text").unwrap_err();
-        assert!(matches!(error, ExperimentError::Write { .. }), "{error}");
+        assert!(matches!(&error, ExperimentError::Write { .. }), "{error}");
+        assert!(
+            error.to_string().starts_with("cannot write /dev/null/file: "),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn writing_replaces_a_file_and_leaves_no_other() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("summary.json");
+        write_json(&path, &serde_json::json!({ "a": 1 })).unwrap();
+        write_json(&path, &serde_json::json!({ "a": 2 })).unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "{\n  \"a\": 2\n}\n");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 }

@@ -26,6 +26,6 @@ pub use measure::{FlowSecond, LatencySummary, Series, SeriesSecond};
 pub use observer::{Observer, Position, SecondRow, Silent};
 pub use run::{RunOptions, run};
 pub use summary::{
-    CellSummary, EventRecord, ExpectationResult, Failure, FailureKind, FlowSummary, RepetitionSummary,
-    SCHEMA, Summary, Validity, Verdict,
+    CellSummary, EventRecord, ExpectationResult, Failure, FailureKind, FlowSummary, PlannedEvent,
+    RepetitionSummary, SCHEMA, Summary, Validity, Verdict,
 };

@@ -27,7 +27,7 @@ pub struct Summary {
     /// Why it cannot be trusted fully.
     pub validity_reasons: Vec<String>,
     /// What kept the run from its end; absent when nothing did.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(flatten)]
     pub failure: Option<Failure>,
     /// Results per combination of parameters, as far as the run came.
     pub cells: Vec<CellSummary>,
@@ -61,8 +61,10 @@ pub enum Validity {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
     /// What sort of trouble.
+    #[serde(rename = "error_kind")]
     pub kind: FailureKind,
     /// One sentence for people, without final period.
+    #[serde(rename = "error")]
     pub text: String,
 }
 
@@ -89,6 +91,10 @@ pub enum FailureKind {
 pub struct CellSummary {
     /// The combination.
     pub params: IndexMap<String, String>,
+    /// Length of the strategy's period, in seconds.
+    pub recalc_period: f64,
+    /// What the scenario wants to happen meanwhile, in the order of time.
+    pub events: Vec<PlannedEvent>,
     /// One per repetition, as far as the run came.
     pub repetitions: Vec<RepetitionSummary>,
 }
@@ -109,7 +115,7 @@ pub struct RepetitionSummary {
     /// Why it cannot be trusted fully.
     pub validity_reasons: Vec<String>,
     /// What kept it from its end; absent when nothing did.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(flatten)]
     pub failure: Option<Failure>,
     /// One per expectation of the scenario; none when the repetition did not come to its end.
     pub expectations: Vec<ExpectationResult>,
@@ -144,6 +150,15 @@ pub struct ExpectationResult {
     pub reason: Option<String>,
 }
 
+/// One event of the scenario, or the end of one.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PlannedEvent {
+    /// When it is due, in seconds after t = 0.
+    pub at: f64,
+    /// What is done, in a few words.
+    pub text: String,
+}
+
 /// One event as it was carried out.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct EventRecord {
@@ -151,8 +166,8 @@ pub struct EventRecord {
     pub at: f64,
     /// When it was done, in seconds after t = 0.
     pub achieved: f64,
-    /// What was done.
-    pub what: String,
+    /// What was done, in a few words.
+    pub text: String,
     /// Why it failed; absent when it did not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,

@@ -296,9 +296,9 @@ impl Course<'_> {
         let achieved = Duration::try_from_secs_f64(record.achieved).unwrap_or_default();
         self.setting
             .observer
-            .event(self.setting.position, &record.what, achieved, &outcome);
+            .event(self.setting.position, &record.text, achieved, &outcome);
         if let Err(reason) = outcome {
-            let text = format!("event at {} s ({}) failed: {reason}", record.at, record.what);
+            let text = format!("event at {} s ({}) failed: {reason}", record.at, record.text);
             self.fail(Failure {
                 kind: FailureKind::Event,
                 text,

@@ -5,7 +5,7 @@ use futures::{Stream, StreamExt};
 use tokio::time::{Instant, sleep_until};
 
 use crate::factory::LabFactory;
-use crate::summary::EventRecord;
+use crate::summary::{EventRecord, PlannedEvent};
 
 /// One thing to do at one time.
 #[derive(Debug)]
@@ -32,10 +32,19 @@ pub(super) fn carry_out<'a>(
         EventRecord {
             at: step.at.as_secs_f64(),
             achieved: start.elapsed().as_secs_f64(),
-            what: describe(step.action, step.undo),
+            text: describe(step.action, step.undo),
             error: outcome.err(),
         }
     })
+}
+
+/// The same as a list for people.
+pub(super) fn planned(events: &[Event]) -> Vec<PlannedEvent> {
+    let planned = |step: Step<'_>| PlannedEvent {
+        at: step.at.as_secs_f64(),
+        text: describe(step.action, step.undo),
+    };
+    steps(events).into_iter().map(planned).collect()
 }
 
 /// Beginnings and ends in the order of time; at the same instant an end comes first, so that what follows it stays.

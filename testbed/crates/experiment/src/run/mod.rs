@@ -53,8 +53,12 @@ pub async fn run(
     observer: &dyn Observer,
 ) -> Result<Summary, ExperimentError> {
     check(experiment, factory)?;
+    let reference = read_reference(experiment)?;
+    if options.out.join("run.json").exists() {
+        return Err(ExperimentError::NotEmpty { path: options.out });
+    }
     let started = Timestamp::now();
-    write_sources(experiment, &options)?;
+    write_sources(experiment, reference.as_deref(), &options)?;
     Description::new(experiment, started, &options).write(&options.out)?;
     let mut summary = unfinished(experiment, started);
     let ended = run_cells(experiment, factory, &options, observer, &mut summary).await?;
@@ -92,6 +96,8 @@ async fn run_cells(
     for (index, cell) in experiment.cells.iter().enumerate() {
         summary.cells.push(CellSummary {
             params: cell.params.clone(),
+            recalc_period: cell.recalc_period.as_secs_f64(),
+            events: events::planned(&cell.events),
             repetitions: Vec::new(),
         });
         for (number, planned) in cell.repetitions.iter().enumerate() {
@@ -134,21 +140,32 @@ fn check(experiment: &Experiment, factory: &dyn LabFactory) -> Result<(), Experi
     Ok(())
 }
 
-fn write_sources(experiment: &Experiment, options: &RunOptions) -> Result<(), ExperimentError> {
-    create_directory(&options.out)?;
+fn read_reference(experiment: &Experiment) -> Result<Option<String>, ExperimentError> {
+    let Some(path) = &experiment.reference else {
+        return Ok(None);
+    };
+    std::fs::read_to_string(path)
+        .map(Some)
+        .map_err(|source| ExperimentError::Reference {
+            path: PathBuf::from(path),
+            source,
+        })
+}
+
+fn write_sources(
+    experiment: &Experiment,
+    reference: Option<&str>,
+    options: &RunOptions,
+) -> Result<(), ExperimentError> {
     let sources = options.out.join("sources");
     create_directory(&sources)?;
     for (name, text) in &experiment.sources {
         write_text(&sources.join(crate::directory::file_name(name)), text)?;
     }
-    if let Some(reference) = &experiment.reference {
-        let text = std::fs::read_to_string(reference).map_err(|source| ExperimentError::Reference {
-            path: PathBuf::from(reference),
-            source,
-        })?;
-        write_text(&options.out.join("reference.csv"), &text)?;
+    match reference {
+        Some(text) => write_text(&options.out.join("reference.csv"), text),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 /// The summary of a run of which nothing is known yet; it stays on disk should the process be killed.

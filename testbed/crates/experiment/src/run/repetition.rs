@@ -69,6 +69,10 @@ impl<'a> Repetition<'a> {
             Ok(lab) => {
                 let driven = self.use_lab(&lab).await;
                 let clean_up = self.stop_lab(&lab.name).await;
+                if let (Err(_), Err(error)) = (&driven, &clean_up) {
+                    // Only one of the two can be returned; the other must not get lost.
+                    tracing::error!("{error}");
+                }
                 (driven?, clean_up)
             }
             Err((failure, clean_up)) => (

@@ -153,3 +153,136 @@ fn url(flow: &Flow, address: Option<&IpAddr>) -> String {
 fn as_text<S: Serializer>(timestamp: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(timestamp)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn resolver() -> Resolver {
+        let facts = FlowFacts {
+            name: "users".to_owned(),
+            function: "figlet".to_owned(),
+            method: "POST".to_owned(),
+            to: "n1".to_owned(),
+            to_index: Some(0),
+            url: "http://10.0.0.1/function/figlet".to_owned(),
+        };
+        let keys = [
+            ("10.0.0.1", 0),
+            ("10.0.0.2", 1),
+            ("10.0.0.3", 2),
+            ("peer-of-n1", 0),
+            ("peer-of-n2", 1),
+        ];
+        Resolver {
+            flows: vec![facts],
+            nodes: ["n1", "n2", "n3"].map(str::to_owned).to_vec(),
+            nodes_by_key: keys
+                .into_iter()
+                .map(|(key, node)| (key.to_owned(), node))
+                .collect(),
+            // 2026-11-23T10:00:05Z
+            start: 1_795_428_005_000_000_000,
+        }
+    }
+
+    type Headers<'a> = &'a [(&'a str, &'a [&'a str])];
+
+    fn row(code: u16, headers: Headers<'_>) -> LoadRow {
+        let headers = headers.iter().map(|(name, values)| {
+            (
+                (*name).to_owned(),
+                values.iter().map(|value| (*value).to_owned()).collect(),
+            )
+        });
+        LoadRow {
+            code,
+            headers: headers.collect(),
+            ..LoadRow::default()
+        }
+    }
+
+    #[test]
+    fn who_served_is_read_from_the_headers() {
+        let cases: [(u16, Headers<'_>, Option<&str>); 11] = [
+            (200, &[(SERVER, &["10.0.0.1"])], Some("n1")),
+            (200, &[(SERVER, &[" 10.0.0.2 "])], Some("n2")),
+            (200, &[(NODE_ID, &["peer-of-n2"])], Some("n2")),
+            // Peers that forwarded at run time name the origin and, apart from it, where they sent the request.
+            (
+                200,
+                &[(NODE_ID, &["peer-of-n1"]), (FORWARDED_TO, &["peer-of-n2"])],
+                Some("n2"),
+            ),
+            // The address says who served, the id may be the forwarding proxy's.
+            (
+                200,
+                &[(NODE_ID, &["peer-of-n1"]), (SERVER, &["10.0.0.3"])],
+                Some("n3"),
+            ),
+            (200, &[(SERVER, &["10.0.0.2", "10.0.0.1"])], Some("n2")),
+            (
+                200,
+                &[(SERVER, &["unknown"]), (NODE_ID, &["peer-of-n1"])],
+                Some("n1"),
+            ),
+            (200, &[(SERVER, &["192.0.2.1"])], None),
+            (200, &[], None),
+            (503, &[(SERVER, &["10.0.0.1"])], None),
+            (0, &[], None),
+        ];
+        let resolver = resolver();
+        for (code, headers, expected) in cases {
+            let row = row(code, headers);
+            let (sample, line) = resolver.resolve(0, &row).unwrap();
+            assert_eq!(line.served_by, expected, "{headers:?}");
+            let forwarded = expected.is_some_and(|node| node != "n1");
+            assert_eq!(
+                (line.forwarded, sample.forwarded),
+                (forwarded, forwarded),
+                "{headers:?}"
+            );
+        }
+        assert_eq!(
+            resolver
+                .resolve(0, &row(503, &[(SERVER, &["10.0.0.2"])]))
+                .unwrap()
+                .0
+                .answered_by,
+            Some(1)
+        );
+        assert!(
+            resolver.resolve(1, &row(200, &[])).is_none(),
+            "there is no such flow"
+        );
+    }
+
+    #[test]
+    fn a_line_has_vegetas_fields_and_ours() {
+        let row = LoadRow {
+            flow: 0,
+            seq: 17,
+            code: 200,
+            offset: 340_000_000,
+            sent_after: 20_000,
+            latency: 14_280_000,
+            bytes_out: 18,
+            bytes_in: 282,
+            sent: true,
+            ..row(200, &[(SERVER, &["10.0.0.2"])])
+        };
+        let resolver = resolver();
+        let (sample, line) = resolver.resolve(0, &row).unwrap();
+        assert_eq!(
+            (sample.sent_after, sample.latency, sample.offset),
+            (20, 14_280_000, 340_000_000)
+        );
+        let expected = concat!(
+            r#"{"attack":"users","seq":17,"code":200,"timestamp":"2026-11-23T10:00:05.34Z","latency":14280000,"#,
+            r#""bytes_out":18,"bytes_in":282,"error":"","body":null,"method":"POST","#,
+            r#""url":"http://10.0.0.1/function/figlet","headers":{"X-Server":["10.0.0.2"]},"offset":0.34,"#,
+            r#""sent_after":0.00002,"function":"figlet","to":"n1","served_by":"n2","forwarded":true}"#,
+        );
+        assert_eq!(serde_json::to_string(&line).unwrap(), expected);
+    }
+}
