@@ -67,12 +67,7 @@ impl Problem {
 /// "did you mean" for the closest of `known`, else the list of all, else nothing when that would be long.
 pub(crate) fn suggestion(word: &str, known: &[&str]) -> Option<String> {
     const LISTED: usize = 24;
-    let close = known
-        .iter()
-        .map(|candidate| (strsim::damerau_levenshtein(word, candidate), *candidate))
-        .filter(|(distance, candidate)| *distance <= (candidate.len().max(word.len()) / 3).max(1))
-        .min_by_key(|(distance, _)| *distance);
-    if let Some((_, candidate)) = close {
+    if let Some(candidate) = closest(word, known.iter().copied()) {
         return Some(format!("did you mean `{candidate}`?"));
     }
     if known.is_empty() || known.len() > LISTED {
@@ -80,6 +75,16 @@ pub(crate) fn suggestion(word: &str, known: &[&str]) -> Option<String> {
     }
     let list: Vec<String> = known.iter().map(|candidate| format!("`{candidate}`")).collect();
     Some(format!("known here: {}", list.join(", ")))
+}
+
+/// The one of `known` that is most like `word`, if one is like it at all.
+pub fn closest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    known
+        .into_iter()
+        .map(|candidate| (strsim::damerau_levenshtein(word, candidate), candidate))
+        .filter(|(distance, candidate)| *distance <= (candidate.len().max(word.len()) / 3).max(1))
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, candidate)| candidate)
 }
 
 /// Collects problems, each once.

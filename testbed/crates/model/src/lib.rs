@@ -14,19 +14,22 @@ mod error;
 mod fault;
 mod plan;
 mod scenario;
+mod schema;
 mod topology;
 pub mod units;
 mod yaml;
 
 pub use document::{Loader, Override};
-pub use error::{Fault, ModelError};
+pub use error::{Fault, ModelError, closest};
 pub use plan::{Action, LinkEnd, Plan, PlannedInterface, PlannedNode, Service, Step, WIRE, plan};
 pub use scenario::{
     Arrivals, Bound, Cell, Event, EventAction, Expectation, Experiment, Flow, Metric, NodeAction, Repetition,
-    Statistic,
+    Statistic, load_scenario,
 };
+pub use schema::{scenario_schema, topology_schema};
 pub use topology::{
     AgentSettings, Backend, BasicAuth, DEFAULT_RECALC_PERIOD, DEFAULT_SEED, DriverKind, Endpoint, FaasSettings,
     Function, Impairment, ImpairmentChange, InterfaceSettings, JitterDistribution, Limits, Link, Node, NodeKind,
     PortMapping, Topology, Volume, load_topology,
 };
+pub use units::{BitRate, ByteSize, Percent, QueueLimit, RequestRate, TimeSpan};

@@ -4,6 +4,7 @@ pub(crate) mod count;
 pub(crate) mod decode;
 pub(crate) mod duplicates;
 pub(crate) mod include;
+pub(crate) mod literal;
 pub(crate) mod overrides;
 pub(crate) mod path;
 pub(crate) mod sources;

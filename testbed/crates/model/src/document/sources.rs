@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use super::tree::Span;
-
 /// One text and the name a person knows it by.
 #[derive(Clone, Debug)]
 pub(crate) struct Source {
@@ -36,11 +34,6 @@ impl Sources {
 
     pub(crate) fn get(&self, id: u32) -> Option<&Source> {
         self.list.get(id as usize)
-    }
-
-    pub(crate) fn text(&self, span: Span) -> &str {
-        let start = span.start as usize;
-        self.get(span.source).and_then(|source| source.text.get(start..start + span.length as usize)).unwrap_or("")
     }
 
     pub(crate) fn files(&self) -> impl Iterator<Item = &Source> {

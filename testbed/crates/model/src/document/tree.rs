@@ -121,10 +121,6 @@ impl Map {
         self.entries.iter().find(|(name, _)| name.text == key).map(|(_, tree)| tree)
     }
 
-    pub(crate) fn entry(&self, key: &str) -> Option<&(Key, Tree)> {
-        self.entries.iter().find(|(name, _)| name.text == key)
-    }
-
     pub(crate) fn get_mut(&mut self, key: &str) -> Option<&mut Tree> {
         self.entries.iter_mut().find(|(name, _)| name.text == key).map(|(_, tree)| tree)
     }

@@ -8,11 +8,12 @@ use serde::Deserialize;
 
 use super::agent_file::AgentFile;
 use super::link_file::{LinkDefaultsFile, LinkFile};
+use crate::document::literal::Literal;
 use crate::document::spanned::Spanned;
 use crate::units::{ByteSize, TimeSpan};
 
 /// Text keyed by text; numbers and booleans are taken as they are written.
-pub(crate) type TextMap = IndexMap<Spanned<String>, Spanned<String>>;
+pub(crate) type TextMap = IndexMap<Spanned<String>, Spanned<Literal>>;
 
 /// A federation of nodes and the network between them.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]

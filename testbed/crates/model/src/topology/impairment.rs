@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::units::{BitRate, QueueSize, TimeSpan, duration_text, optional_duration_text};
+use crate::units::{BitRate, QueueLimit, TimeSpan, duration_text, optional_duration_text};
 
 /// What a link does to packets in one direction. The default passes everything at once.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -24,7 +24,7 @@ pub struct Impairment {
     /// Bit/s of layer 2, as tc counts; unlimited when absent.
     pub rate: Option<u64>,
     /// How much may wait for `rate`; what comes beyond is dropped.
-    pub queue: Option<QueueSize>,
+    pub queue: Option<QueueLimit>,
 }
 
 impl Impairment {
@@ -95,7 +95,7 @@ pub struct ImpairmentChange {
     /// See [`Impairment::rate`].
     pub rate: Option<u64>,
     /// See [`Impairment::queue`].
-    pub queue: Option<QueueSize>,
+    pub queue: Option<QueueLimit>,
 }
 
 impl ImpairmentChange {

@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use super::topology::Backend;
 use crate::document::spanned::Spanned;
-use crate::units::{BitRate, ByteSize, Percent, QueueSize, TimeSpan};
+use crate::units::{BitRate, ByteSize, Percent, QueueLimit, TimeSpan};
 
 /// A struct with the impairment keys and some of its own. (serde's `flatten` would do the same but lose every
 /// position.)
@@ -53,7 +53,7 @@ macro_rules! with_impairments {
             /// Bytes added to each packet when counting its rate.
             pub(crate) overhead: Option<Spanned<i32>>,
             /// How much may wait for the rate: a number of packets, a size or a time.
-            pub(crate) queue: Option<Spanned<QueueSize>>,
+            pub(crate) queue: Option<Spanned<QueueLimit>>,
             /// What the queue does when it is filling; `droptail` when absent.
             pub(crate) queue_discipline: Option<Spanned<QueueDisciplineFile>>,
             /// Whether the queue marks packets rather than dropping them.

@@ -10,6 +10,7 @@ pub(crate) mod segments;
 mod topology;
 pub(crate) mod validate;
 
+pub(crate) use file::TopologyFile;
 pub use impairment::{Impairment, ImpairmentChange, JitterDistribution};
 pub use topology::{
     AgentSettings, Backend, BasicAuth, DEFAULT_RECALC_PERIOD, DEFAULT_SEED, DriverKind, Endpoint, FaasSettings,

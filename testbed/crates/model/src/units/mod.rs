@@ -12,7 +12,7 @@ mod size;
 mod span;
 
 pub use percent::Percent;
-pub use queue::QueueSize;
+pub use queue::QueueLimit;
 pub use rate::BitRate;
 pub use request_rate::RequestRate;
 pub use size::ByteSize;

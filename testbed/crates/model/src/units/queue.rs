@@ -9,7 +9,7 @@ use super::{ByteSize, TimeSpan, UnitError, text_quantity};
 
 /// How much may wait in a queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum QueueSize {
+pub enum QueueLimit {
     /// This many packets.
     Packets(u64),
     /// This many bytes.
@@ -20,7 +20,7 @@ pub enum QueueSize {
 
 const NAMES: &[&str] = &["packets", "B", "KiB", "MiB", "kB", "MB", "us", "ms", "s"];
 
-impl FromStr for QueueSize {
+impl FromStr for QueueLimit {
     type Err = UnitError;
 
     fn from_str(text: &str) -> Result<Self, UnitError> {
@@ -30,30 +30,30 @@ impl FromStr for QueueSize {
             return Err(out_of_range());
         }
         if matches!(unit, "" | "packets") {
-            return number.times(1).map(QueueSize::Packets).ok_or_else(out_of_range);
+            return number.times(1).map(QueueLimit::Packets).ok_or_else(out_of_range);
         }
         if TimeSpan::is_unit(unit) {
-            return text.parse::<TimeSpan>().map(|time| QueueSize::Time(time.0));
+            return text.parse::<TimeSpan>().map(|time| QueueLimit::Time(time.0));
         }
-        text.parse::<ByteSize>().map(|size| QueueSize::Bytes(size.0)).map_err(|error| match error {
+        text.parse::<ByteSize>().map(|size| QueueLimit::Bytes(size.0)).map_err(|error| match error {
             UnitError::UnknownUnit { text, unit, .. } => UnitError::UnknownUnit { text, unit, known: NAMES },
             other => other,
         })
     }
 }
 
-impl fmt::Display for QueueSize {
+impl fmt::Display for QueueLimit {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            QueueSize::Packets(packets) => write!(formatter, "{packets}packets"),
-            QueueSize::Bytes(bytes) => ByteSize(*bytes).fmt(formatter),
-            QueueSize::Time(time) => TimeSpan(*time).fmt(formatter),
+            QueueLimit::Packets(packets) => write!(formatter, "{packets}packets"),
+            QueueLimit::Bytes(bytes) => ByteSize(*bytes).fmt(formatter),
+            QueueLimit::Time(time) => TimeSpan(*time).fmt(formatter),
         }
     }
 }
 
 text_quantity!(
-    QueueSize,
+    QueueLimit,
     "a number of packets, a size or a time",
     r"^\s*[0-9]+(\.[0-9]+)?\s*(packets|B|[KMGT]iB|[kMGT]B|ns|us|µs|ms|s|m|min|h)?\s*$",
     ["100packets", "64KiB", "20ms"]

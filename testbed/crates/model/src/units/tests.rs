@@ -42,9 +42,9 @@ proptest! {
     #[test]
     fn queue_sizes_survive_printing(number in 1_u64..=1_000_000_000) {
         for queue in [
-            QueueSize::Packets(number),
-            QueueSize::Bytes(number),
-            QueueSize::Time(Duration::from_nanos(number)),
+            QueueLimit::Packets(number),
+            QueueLimit::Bytes(number),
+            QueueLimit::Time(Duration::from_nanos(number)),
         ] {
             prop_assert_eq!(queue.to_string().parse(), Ok(queue));
         }
@@ -55,7 +55,7 @@ proptest! {
         let _ = text.parse::<TimeSpan>();
         let _ = text.parse::<BitRate>();
         let _ = text.parse::<ByteSize>();
-        let _ = text.parse::<QueueSize>();
+        let _ = text.parse::<QueueLimit>();
         let _ = text.parse::<Percent>();
         let _ = text.parse::<RequestRate>();
     }

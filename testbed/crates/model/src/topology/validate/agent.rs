@@ -26,10 +26,17 @@ const SETTINGS: &[&str] = &[
     "bootstrap_nodes_list",
     "compat",
     "debug",
-    "forecaster_host",
-    "forecaster_port",
+    "haproxy_bind",
+    "haproxy_config_file",
+    "haproxy_config_update_command",
+    "haproxy_executable",
     "haproxy_host",
+    "haproxy_master_sock_path",
+    "haproxy_metrics_bind",
+    "haproxy_peers_bind",
     "haproxy_port",
+    "haproxy_sock_path",
+    "haproxy_threads",
     "httpserver_host",
     "httpserver_port",
     "kad_idle_time",
@@ -37,8 +44,6 @@ const SETTINGS: &[&str] = &[
     "listen",
     "log_colors",
     "log_datetime",
-    "mdns_enabled",
-    "mdns_interval",
     "neighbours",
     "node_ip",
     "openfaas_host",
@@ -46,9 +51,6 @@ const SETTINGS: &[&str] = &[
     "openfaas_port",
     "openfaas_user",
     "private_key_file",
-    "prometheus_host",
-    "prometheus_port",
-    "public_bootstrap_nodes",
     "pubsub_topic",
     "rate_window",
     RECALC_PERIOD,
@@ -92,11 +94,11 @@ pub(super) fn settings(file: Option<&AgentFile>, problems: &mut Problems) -> Age
     for (name, value) in file.env.iter().flatten() {
         super::nodes::check_variable(name, problems);
         if name.value == format!("{PREFIX}RECALC_PERIOD") {
-            if let Some(period) = period(&value.value, value.span, problems) {
+            if let Some(period) = period(&value.value.0, value.span, problems) {
                 settings.recalc_period = period.0;
             }
         }
-        settings.env.insert(name.value.clone(), value.value.clone());
+        settings.env.insert(name.value.clone(), value.value.0.clone());
     }
     with_period(settings)
 }

@@ -268,5 +268,5 @@ pub(super) fn check_variable(name: &Spanned<String>, problems: &mut Problems) {
 }
 
 fn labels(file: Option<&TextMap>) -> IndexMap<String, String> {
-    file.into_iter().flatten().map(|(name, value)| (name.value.clone(), value.value.clone())).collect()
+    file.into_iter().flatten().map(|(name, value)| (name.value.clone(), value.value.0.clone())).collect()
 }
