@@ -64,6 +64,8 @@ fn octal(digits: &[u8]) -> Option<u8> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
     #[test]
@@ -80,6 +82,11 @@ mod tests {
 
     #[test]
     fn this_process_has_a_root() {
-        assert!(read().expect("mountinfo").iter().any(|mount| mount.point == "/"));
+        assert!(
+            read()
+                .expect("mountinfo")
+                .iter()
+                .any(|mount| mount.point == Path::new("/"))
+        );
     }
 }

@@ -12,9 +12,8 @@ use crate::error::{Cannot, ProcessError};
 
 const FORWARDED: [Signal; 4] = [Signal::SIGHUP, Signal::SIGINT, Signal::SIGQUIT, Signal::SIGTERM];
 
-const FREE: AtomicI32 = AtomicI32::new(-1);
 /// Descriptors of the programs that get the caller's signals. Those beyond are not forwarded to.
-static PROGRAMS: [AtomicI32; 64] = [FREE; 64];
+static PROGRAMS: [AtomicI32; 64] = [const { AtomicI32::new(-1) }; 64];
 /// How many there are, and what the signals did before the first.
 static INSTALLED: Mutex<(usize, Vec<(Signal, SigAction)>)> = Mutex::new((0, Vec::new()));
 

@@ -4,7 +4,7 @@
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use super::surroundings::{attach, make_directory, tmpfs};
+use super::surroundings::{attach, tmpfs};
 use crate::cgroup::{CgroupReference, Hierarchy};
 use crate::error::{Cannot, ProcessError};
 use crate::message::Configuration;
@@ -114,9 +114,6 @@ impl Trees {
                 Err(error) => warnings.push(error.to_string()),
                 Ok(()) => {}
             }
-        }
-        if self.cgroup_directories {
-            make_directory(Path::new("/sys/fs/cgroup"))?;
         }
         Ok(())
     }

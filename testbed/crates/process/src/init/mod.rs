@@ -20,6 +20,7 @@ use std::os::fd::{FromRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
+use nix::unistd::setsid;
 
 use crate::error::{Cannot, ProcessError};
 use crate::message::{
@@ -96,6 +97,8 @@ fn prepare(
     lifeline: OwnedFd,
     channel: &mut Channel,
 ) -> Result<Supervisor, ProcessError> {
+    // Ctrl-C in the supervisor's terminal is not meant for nodes. A process that leads a group already needs no session.
+    _ = setsid();
     let configuration: Configuration = serde_json::from_reader(io::BufReader::new(configuration))
         .map_err(io::Error::from)
         .cannot(|| "read the configuration".into())?;

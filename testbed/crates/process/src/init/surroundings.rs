@@ -9,7 +9,7 @@ use std::path::Path;
 use nix::fcntl::{OFlag, openat};
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
-use nix::sys::stat::Mode;
+use nix::sys::stat::{Mode, umask};
 use nix::unistd::sethostname;
 
 use super::host_mounts::Trees;
@@ -29,6 +29,8 @@ const PRIVATE: [(&str, u32); 3] = [("/tmp", 0o1777), ("/run", 0o755), ("/var/tmp
 
 pub(super) fn make(configuration: &Configuration) -> Result<Surroundings, ProcessError> {
     let mut warnings = Vec::new();
+    // Not the one of whoever started the testbed: services that give up root must still be able to read what they need.
+    umask(Mode::from_bits_truncate(0o022));
     mount(
         None::<&str>,
         "/",

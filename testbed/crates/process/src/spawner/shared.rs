@@ -99,7 +99,7 @@ impl Shared {
                 .map(|status| Err(self.ended(state.failure.as_deref(), status)))
         });
         match answer {
-            Some(answer) => answer.map(|answer| answer),
+            Some(answer) => answer,
             None => {
                 self.change(|state| _ = state.answers.remove(&id));
                 Err(ProcessError::NoAnswer {

@@ -5,8 +5,8 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use dfaas_process::{
-    Cgroup, CgroupReference, Event, ExitStatus, Hierarchy, Limits, Restart, execute_in, process_alive,
-    remove_cgroup_tree, start_time,
+    Cgroup, CgroupReference, Event, ExitStatus, Hierarchies, Hierarchy, Limits, Restart, execute_in,
+    process_alive, remove_cgroup_tree, start_time,
 };
 
 use crate::fixture::{LONG, Place, cgroup_top, command, eventually, shell};
@@ -24,6 +24,7 @@ pub(crate) const TESTS: &[crate::Test] = &[
     ("cgroups::processes_are_counted", processes),
     ("cgroups::freeze_and_thaw", freeze),
     ("cgroups::kill_all_and_remove", kill_all),
+    ("cgroups::every_way_to_freeze", freeze_variants),
     ("cgroups::a_ledger_can_remove_them_later", ledger),
     ("cgroups::a_limit_that_the_kernel_refuses_is_named", refused),
 ];
@@ -194,29 +195,74 @@ fn sleeping() -> (std::process::Child, i32, u64) {
     (child, pid, start_time(pid).expect("it runs"))
 }
 
-fn kill_all() {
-    // Once with all hierarchies, once as on a machine without a unified one, once without a freezer.
-    for skip in [
-        &[][..],
-        &[Hierarchy::Unified],
-        &[Hierarchy::Unified, Hierarchy::Freezer],
+/// Runs with all hierarchies of this machine, as with version 1 alone, without a freezer, and with version 2 alone.
+fn variants(test: impl Fn(&Cgroup)) {
+    use Hierarchy::{Cpu, Freezer, Memory, Pids, Unified};
+    let all = [Unified, Cpu, Memory, Pids, Freezer];
+    for kept in [
+        &all[..],
+        &[Cpu, Memory, Pids, Freezer],
+        &[Cpu, Memory, Pids],
+        &[Unified],
     ] {
-        let mut hierarchies = dfaas_process::Hierarchies::detect().expect("hierarchies");
-        hierarchies.bases.retain(|hierarchy, _| !skip.contains(hierarchy));
+        let mut hierarchies = Hierarchies::detect().expect("hierarchies");
+        hierarchies.bases.retain(|hierarchy, _| kept.contains(hierarchy));
         if hierarchies.bases.is_empty() {
-            eprintln!("  skipped: this machine has nothing but {skip:?}");
+            eprintln!("  skipped: this machine has none of {kept:?}");
             continue;
         }
-        let path = format!("{}/killed", cgroup_top());
+        let path = format!("{}/variant", cgroup_top());
         let (cgroup, _) = Cgroup::create_in(&hierarchies, &path, &Limits::default()).expect("cgroup");
+        test(&cgroup);
+        cgroup.remove().expect("removed");
+    }
+}
+
+fn kill_all() {
+    variants(|cgroup| {
         let (mut child, pid, start) = sleeping();
         cgroup.join(pid).expect("joined");
         assert!(process_alive(pid, start));
         cgroup.kill_all().expect("killed");
         assert!(!process_alive(pid, start));
         child.wait().expect("ended");
-        cgroup.remove().expect("removed");
-    }
+    });
+}
+
+fn freeze_variants() {
+    variants(|cgroup| {
+        let can = |hierarchy| {
+            cgroup
+                .reference()
+                .directories
+                .iter()
+                .any(|it| it.hierarchy == hierarchy)
+        };
+        if !can(Hierarchy::Unified) && !can(Hierarchy::Freezer) {
+            return;
+        }
+        let mut child = Command::new("sh")
+            .args(["-c", "while :; do :; done"])
+            .spawn()
+            .expect("shell");
+        let pid = child.id() as i32;
+        cgroup.join(pid).expect("joined");
+        let used = || {
+            let stat = fs::read_to_string(format!("/proc/{pid}/stat")).expect("it runs");
+            stat.split_whitespace()
+                .nth(13)
+                .expect("processor time")
+                .to_owned()
+        };
+        cgroup.freeze().expect("frozen");
+        let before = used();
+        std::thread::sleep(Duration::from_millis(60));
+        assert_eq!(used(), before, "a frozen process uses no processor time");
+        cgroup.thaw().expect("thawed");
+        eventually("it goes on", LONG, || used() != before);
+        cgroup.kill_all().expect("killed");
+        child.wait().expect("ended");
+    });
 }
 
 fn ledger() {

@@ -15,7 +15,19 @@ pub(crate) const TESTS: &[crate::Test] = &[
 
 fn fifty() {
     let ready = measure(50);
-    assert!(ready < Duration::from_secs(1), "50 nodes took {ready:?}");
+    // On a machine that is busy with other things this process gets only its share.
+    let limit = Duration::from_secs(1).mul_f64(load_per_processor().max(1.0));
+    assert!(ready < limit, "50 nodes took {ready:?}, more than {limit:?}");
+}
+
+fn load_per_processor() -> f64 {
+    let text = fs::read_to_string("/proc/loadavg").expect("load");
+    let load: f64 = text
+        .split(' ')
+        .next()
+        .and_then(|first| first.parse().ok())
+        .expect("a number");
+    load / std::thread::available_parallelism().map_or(1.0, |count| count.get() as f64)
 }
 
 /// `DFAAS_NODES=1000` for a larger number.
