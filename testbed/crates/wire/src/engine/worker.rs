@@ -147,10 +147,8 @@ impl Worker {
         let timeout = until.map(|until| TimeSpec::from(Duration::from_nanos(until.saturating_sub(now))));
         // An interruption looks like a time-out, and the loop comes back here.
         let changed = ppoll(&mut descriptors, timeout, None).unwrap_or(0);
-        if timeout.is_none_or(|timeout| timeout != TimeSpec::new(0, 0)) {
-            if let Some(breather) = &mut self.breather {
-                breather.note_sleep(self.clock.now().saturating_sub(now));
-            }
+        if let Some(breather) = &mut self.breather {
+            breather.note_sleep(self.clock.now().saturating_sub(now));
         }
         if changed == 0 {
             return false;

@@ -78,7 +78,10 @@ impl Delay {
     }
 
     pub(super) fn take_due(&mut self, now: Nanoseconds) -> Option<Departure> {
-        self.line.pop_front_if(|departure| departure.due <= now)
+        if self.next_due()? > now {
+            return None;
+        }
+        self.line.pop_front()
     }
 }
 

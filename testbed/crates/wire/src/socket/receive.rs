@@ -191,7 +191,8 @@ impl ControlData for libc::tpacket_auxdata {}
 
 fn data_of<T: ControlData>(message: *const cmsghdr) -> Option<T> {
     // SAFETY: `message` points to a whole cmsghdr; CMSG_LEN only computes.
-    let is_whole = unsafe { (*message).cmsg_len as usize >= libc::CMSG_LEN(size_of::<T>() as u32) as usize };
+    let (length, least) = unsafe { ((*message).cmsg_len as _, libc::CMSG_LEN(size_of::<T>() as u32)) };
+    let is_whole = usize::try_from(least).is_ok_and(|least| least <= length);
     // SAFETY: the message has at least size_of::<T>() bytes of data, T takes any bytes, alignment is not
     // asked for.
     is_whole.then(|| unsafe { std::ptr::read_unaligned(libc::CMSG_DATA(message).cast()) })
