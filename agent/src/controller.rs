@@ -24,6 +24,12 @@ const GATHER: Duration = Duration::from_millis(200);
 const FUNCTIONS_PAUSE: Duration = Duration::from_secs(5);
 /// The same while it does not answer.
 const FUNCTIONS_RETRY: Duration = Duration::from_millis(500);
+/// Least time between reloads, and what it grows to while peers keep coming: fifty nodes that start together must not
+/// have each of them reload fifty times.
+const SHORT_RELOAD_PAUSE: Duration = Duration::from_millis(500);
+const LONG_RELOAD_PAUSE: Duration = Duration::from_secs(4);
+/// After this long without a reload the pause is short again.
+const CALM: Duration = Duration::from_secs(15);
 const FIRST_RETRY: Duration = Duration::from_millis(500);
 const LONGEST_RETRY: Duration = Duration::from_secs(15);
 
@@ -64,6 +70,8 @@ pub struct Controller {
     rates: BTreeMap<FunctionName, f64>,
     /// When to bring HAProxy into the desired state, if something changed.
     apply_at: Option<Instant>,
+    last_reload: Option<Instant>,
+    reload_pause: Duration,
     retry_pause: Duration,
     last_failure: Option<String>,
     functions_at: Instant,
@@ -93,6 +101,8 @@ impl Controller {
             limits_before: LimitsIn::new(),
             rates: BTreeMap::new(),
             apply_at: Some(now),
+            last_reload: None,
+            reload_pause: SHORT_RELOAD_PAUSE,
             retry_pause: FIRST_RETRY,
             last_failure: None,
             functions_at: now,
@@ -132,6 +142,9 @@ impl Controller {
     /// Remembers that HAProxy's state is no longer the desired one.
     fn changed(&mut self) {
         let soon = Instant::now() + GATHER;
+        let soon = self
+            .last_reload
+            .map_or(soon, |last| soon.max(last + self.reload_pause));
         // A pending retry keeps its time.
         self.apply_at = Some(self.apply_at.map_or(soon, |at| at.min(soon)));
     }
@@ -176,6 +189,7 @@ impl Controller {
                 if let Some(counters) = counters {
                     self.meter.read_last(&counters.counts);
                 }
+                self.pace_reloads();
                 self.parts.metrics.reloads.inc();
                 tracing::info!(
                     functions = self.functions.balanced.len(),
@@ -184,6 +198,17 @@ impl Controller {
                 );
             }
         }
+    }
+
+    fn pace_reloads(&mut self) {
+        let now = Instant::now();
+        let busy = self.last_reload.is_some_and(|last| now - last < CALM);
+        self.reload_pause = if busy {
+            (self.reload_pause * 2).min(LONG_RELOAD_PAUSE)
+        } else {
+            SHORT_RELOAD_PAUSE
+        };
+        self.last_reload = Some(now);
     }
 
     /// The state HAProxy should be in.

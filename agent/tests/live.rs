@@ -2,6 +2,12 @@
 //!
 //! Without HAProxy these tests say so and pass, unless `DFAAS_REQUIRE` names `haproxy`.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "helpers of tests may panic and speak as tests do"
+)]
+
 #[path = "live/backend.rs"]
 mod backend;
 #[path = "live/client.rs"]
@@ -10,5 +16,7 @@ mod client;
 mod federation;
 #[path = "live/haproxy.rs"]
 mod haproxy;
+#[path = "live/overlay.rs"]
+mod overlay;
 #[path = "live/proxy.rs"]
 mod proxy;

@@ -57,15 +57,13 @@ async fn exchange(
         let body = body.map_err(|error| error.to_string())?.to_bytes().to_vec();
         Ok((status, body))
     };
-    tokio::pin!(answer, connection);
-    loop {
-        tokio::select! {
-            answer = &mut answer => return answer,
-            // The connection's own end is what the answer waits for, or its failure.
-            ended = &mut connection => match ended {
-                Ok(()) => return answer.await,
-                Err(error) => return Err(error.to_string()),
-            },
-        }
+    tokio::pin!(answer);
+    tokio::select! {
+        answer = &mut answer => answer,
+        // The connection may end first, with the answer already received.
+        ended = connection => match ended {
+            Ok(()) => answer.await,
+            Err(error) => Err(error.to_string()),
+        },
     }
 }
