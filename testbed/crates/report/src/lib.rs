@@ -3,7 +3,7 @@
 //! A report is made from the files of a run alone and can be made again years later; nothing here needs a lab. Equal
 //! files give equal bytes.
 //!
-//! [`load`] reads a run directory, [`write`] puts a report beside its files, and [`terminal_table`] is what a person
+//! [`load`] reads a run directory, [`write()`] puts a report beside its files, and [`terminal_table`] is what a person
 //! reads at the end of a run.
 
 #![forbid(unsafe_code)]
@@ -20,7 +20,7 @@ mod written;
 use std::path::Path;
 
 pub use error::ReportError;
-pub use export::{SecondRow, SecondTable, published_line, second_table, terminal_table};
+pub use export::{SecondRow, SecondTable, published_line, second_table, terminal_table, terminal_totals};
 pub use files::{Function, Lab, Link, LinkEnd, Moment, Node, ReferenceValue};
 pub use measure::{
     Bins, Comparison, Estimate, FlowTotals, LatencyTotals, NodeTotals, Percentiles, Source, Span, Tally,

@@ -19,3 +19,6 @@ pub(crate) use steps::{Line, Shape, steps};
 pub(crate) use svg::escape;
 pub(crate) use time::{Size, TimeFrame};
 pub(crate) use topology::{NodeMark, link_text, topology};
+
+#[cfg(test)]
+mod tests;

@@ -36,7 +36,7 @@ pub(crate) fn stacked(frame: &TimeFrame<'_>, layers: &[Layer]) -> String {
     let mut area = frame.area(0.0, domain, false);
     if !place_labels(frame, &area, layers, &edges).1.is_empty() {
         area = frame.area(
-            frame.label_margin(layers.iter().map(|layer| layer.label.as_str())),
+            frame.label_margin(layers.iter().map(|layer| layer.label.clone())),
             domain,
             false,
         );

@@ -36,7 +36,7 @@ pub(crate) fn steps(frame: &TimeFrame<'_>, lines: &[Line], shape: Shape) -> Stri
     let (width, height) = frame.size.extent();
     let mut svg = Svg::new(&frame.id, width, height, &frame.title, &frame.description);
     let (ticks, logarithmic) = vertical_ticks(frame, lines, shape);
-    let margin = frame.label_margin(lines.iter().map(|line| line.label.as_str()));
+    let margin = frame.label_margin(lines.iter().map(|line| frame.size.label(&line.label)));
     let lowest = ticks.first().copied().unwrap_or(0.0);
     let area = frame.area(
         margin,
@@ -159,12 +159,13 @@ fn draw_labels(svg: &mut Svg, frame: &TimeFrame<'_>, area: &Area, lines: &[Line]
         if mean > 0.03 * highest {
             ends.push(EndLabel {
                 y: area.y.at(mean),
-                text: line.label.clone(),
+                text: frame.size.label(&line.label),
                 class: line.class.clone(),
             });
             continue;
         }
-        let width = text_width(&line.label, font);
+        let text = frame.size.label(&line.label);
+        let width = text_width(&text, font);
         let middle = (area.x.at(frame.time(from)) + area.x.at(frame.time(to))) / 2.0;
         let x = middle.clamp(left + width / 2.0, (right - width / 2.0).max(left + width / 2.0));
         let mut y = area.y.at(highest) - 6.0;
@@ -179,7 +180,7 @@ fn draw_labels(svg: &mut Svg, frame: &TimeFrame<'_>, area: &Area, lines: &[Line]
             &format!("label {}", line.class),
             (x, y.max(font)),
             Anchor::Middle,
-            &line.label,
+            &text,
         );
     }
     spread(&mut ends, font + 2.0, top, bottom);

@@ -148,7 +148,7 @@ mod tests {
     fn coordinates_are_short_and_never_nan() {
         assert_eq!(coordinate(12.0), "12");
         assert_eq!(coordinate(-0.04), "0");
-        assert_eq!(coordinate(3.14159), "3.1");
+        assert_eq!(coordinate(7.249), "7.2");
         assert_eq!(coordinate(f64::NAN), "0");
     }
 }

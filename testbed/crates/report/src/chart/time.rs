@@ -31,6 +31,16 @@ impl Size {
         }
     }
 
+    /// A name, cut to what fits beside a figure.
+    pub(super) fn label(self, name: &str) -> String {
+        let letters = match self {
+            Size::Wide => 26,
+            Size::Narrow => 13,
+            Size::Small => 11,
+        };
+        super::svg::shorten(name, letters)
+    }
+
     /// Most marks on a horizontal axis.
     pub(super) fn marks(self) -> usize {
         match self {
@@ -97,9 +107,9 @@ impl TimeFrame<'_> {
     }
 
     /// Width of the right margin that holds these labels.
-    pub(super) fn label_margin<'t>(&self, labels: impl Iterator<Item = &'t str>) -> f64 {
+    pub(super) fn label_margin(&self, labels: impl Iterator<Item = String>) -> f64 {
         let widest = labels
-            .map(|label| super::svg::text_width(label, self.size.font()))
+            .map(|label| super::svg::text_width(&label, self.size.font()))
             .fold(0.0, f64::max);
         (widest + 14.0).min(self.size.extent().0 * 0.3)
     }

@@ -8,4 +8,4 @@ mod terminal;
 pub(crate) use csv::csv;
 pub(crate) use junit::junit;
 pub(crate) use markdown::markdown;
-pub use terminal::{SecondRow, SecondTable, published_line, second_table, terminal_table};
+pub use terminal::{SecondRow, SecondTable, published_line, second_table, terminal_table, terminal_totals};

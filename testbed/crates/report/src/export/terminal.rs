@@ -120,12 +120,28 @@ pub fn terminal_table(run: &Run) -> String {
             }
             text.push('\n');
         }
-        write_totals(run, cell, &mut text);
-        if let Some(line) = published_line(run, cell) {
-            put(&mut text, format_args!("published  {line}"));
-        }
+        write_cell_totals(run, cell, &mut text);
     }
     text
+}
+
+/// [`terminal_table`] without its seconds, for somebody who has watched them go by.
+pub fn terminal_totals(run: &Run) -> String {
+    let mut text = String::new();
+    for (index, cell) in run.cells.iter().enumerate() {
+        if run.cells.len() > 1 {
+            put(&mut text, format_args!("{}", plain(&heading(run, index))));
+        }
+        write_cell_totals(run, cell, &mut text);
+    }
+    text
+}
+
+fn write_cell_totals(run: &Run, cell: &Cell, text: &mut String) {
+    write_totals(run, cell, text);
+    if let Some(line) = published_line(run, cell) {
+        put(text, format_args!("published  {line}"));
+    }
 }
 
 fn put(text: &mut String, arguments: std::fmt::Arguments<'_>) {

@@ -11,6 +11,8 @@ pub struct Lab {
     pub nodes: Vec<Node>,
     /// Links in the order of the topology file.
     pub links: Vec<Link>,
+    /// How the user-space link engine was scheduled: `fifo` or `normal`; none when no link uses it.
+    pub engine_scheduling: Option<String>,
     /// What was asked for but could not be done.
     pub warnings: Vec<String>,
 }

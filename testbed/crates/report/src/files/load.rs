@@ -7,6 +7,7 @@ use super::reference::duration_seconds;
 use super::summary::{CellSummary, RepetitionSummary, Summary};
 use super::{lab::Lab, reference, requests, series};
 use crate::ReportError;
+use crate::measure::Traffic;
 use crate::run::{Cell, Repetition, Run, RunInfo, natural_order};
 
 /// Version of `run.json` and `summary.json` that this crate reads.
@@ -163,8 +164,19 @@ fn read_repetition(
         return Ok(repetition);
     };
     repetition.directory = Some(folder.clone());
-    let path = directory.join(&folder).join("requests.jsonl");
-    let traffic = &mut repetition.traffic;
+    read_traffic(directory, &folder, &mut repetition.traffic, run)?;
+    read_lab(directory, &folder, &mut repetition, run)?;
+    Ok(repetition)
+}
+
+/// Requests of one repetition, from single requests or else from sums per second.
+fn read_traffic(
+    directory: &Path,
+    folder: &str,
+    traffic: &mut Traffic,
+    run: &mut Run,
+) -> Result<(), ReportError> {
+    let path = directory.join(folder).join("requests.jsonl");
     match open(&path)? {
         Some(file) => {
             if requests::read(file, &path, &mut run.names, traffic)? {
@@ -179,7 +191,7 @@ fn read_repetition(
         }
         None => {
             let cut_short = series::read(
-                &directory.join(&folder).join("series.json"),
+                &directory.join(folder).join("series.json"),
                 &mut run.names,
                 traffic,
             )?;
@@ -192,12 +204,29 @@ fn read_repetition(
             });
         }
     }
-    match json::read::<Lab>(&directory.join(&folder).join("lab.json"))? {
-        Document::Whole(lab) => repetition.lab = Some(lab),
+    Ok(())
+}
+
+fn read_lab(
+    directory: &Path,
+    folder: &str,
+    repetition: &mut Repetition,
+    run: &mut Run,
+) -> Result<(), ReportError> {
+    match json::read::<Lab>(&directory.join(folder).join("lab.json"))? {
+        Document::Whole(lab) => {
+            for warning in &lab.warnings {
+                let note = format!("lab: {warning}");
+                if !run.notes.contains(&note) {
+                    run.notes.push(note);
+                }
+            }
+            repetition.lab = Some(lab);
+        }
         Document::Missing => run.notes.push(format!("{folder}/lab.json is missing")),
         Document::CutShort => run.notes.push(format!("{folder}/lab.json is cut short")),
     }
-    Ok(repetition)
+    Ok(())
 }
 
 fn open(path: &Path) -> Result<Option<File>, ReportError> {

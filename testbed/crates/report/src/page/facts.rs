@@ -92,6 +92,15 @@ pub(super) fn facts(run: &Run) -> Vec<(String, String)> {
             info.seed.map_or_else(String::new, |seed| seed.to_string()),
         );
     }
+    let labs = run
+        .cells
+        .iter()
+        .flat_map(|cell| &cell.repetitions)
+        .filter_map(|one| one.lab.as_ref());
+    let mut scheduling: Vec<&str> = labs.filter_map(|lab| lab.engine_scheduling.as_deref()).collect();
+    scheduling.sort_unstable();
+    scheduling.dedup();
+    add("Link engine scheduling", scheduling.join(", "));
     add("Parameters", super::cell::common_parameters(run).join(", "));
     facts
 }

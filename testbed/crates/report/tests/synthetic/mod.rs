@@ -1,29 +1,29 @@
 //! SYNTHETIC run directories for tests. Nothing here was measured: requests, latencies and machine facts are made up
 //! by a small deterministic generator that follows the shape of the published figure.
 
-#![allow(dead_code)] // each test file uses a part
+#![allow(dead_code, reason = "each test file uses a part")]
 
 use std::fmt::Write;
 use std::fs;
 use std::path::Path;
 
 /// What to make up.
-pub struct Synthetic {
-    pub title: String,
-    pub seconds: u64,
-    pub per_second: u64,
-    pub period: f64,
-    pub cells: Vec<Vec<(&'static str, &'static str)>>,
-    pub repetitions: usize,
-    pub nodes: Vec<(String, u64)>,
-    pub events: bool,
-    pub reference: bool,
-    pub verdict: &'static str,
+pub(crate) struct Synthetic {
+    pub(crate) title: String,
+    pub(crate) seconds: u64,
+    pub(crate) per_second: u64,
+    pub(crate) period: f64,
+    pub(crate) cells: Vec<Vec<(&'static str, &'static str)>>,
+    pub(crate) repetitions: usize,
+    pub(crate) nodes: Vec<(String, u64)>,
+    pub(crate) events: bool,
+    pub(crate) reference: bool,
+    pub(crate) verdict: &'static str,
 }
 
 impl Synthetic {
     /// The figure of the paper: 50 requests/s at n1, capacities 10, 20 and 30; forwarding starts after 1.5 periods.
-    pub fn paper() -> Synthetic {
+    pub(crate) fn paper() -> Synthetic {
         Synthetic {
             title: "CloudNet 2021, result figure (SYNTHETIC test data)".to_owned(),
             seconds: 40,
@@ -42,7 +42,7 @@ impl Synthetic {
         }
     }
 
-    pub fn write(&self, directory: &Path) {
+    pub(crate) fn write(&self, directory: &Path) {
         fs::create_dir_all(directory.join("sources")).unwrap();
         fs::write(directory.join("run.json"), self.run_json()).unwrap();
         fs::write(directory.join("summary.json"), self.summary_json()).unwrap();
@@ -206,32 +206,32 @@ impl Synthetic {
 }
 
 /// Values read off the published figure, in periods so that they hold for every length of the period.
-pub const REFERENCE: &str = "series,t_from,t_to,value,unit,source\n\
+pub(crate) const REFERENCE: &str = "series,t_from,t_to,value,unit,source\n\
     503,0,1T,40,/s,\"CloudNet 2021, result figure\"\n\
     n1,3T,,10,/s,\"CloudNet 2021, result figure\"\n\
     n2,3T,,16,/s,\"CloudNet 2021, result figure\"\n\
     n3,3T,,24,/s,\"CloudNet 2021, result figure\"\n";
 
-pub fn json_text(text: &str) -> String {
+pub(crate) fn json_text(text: &str) -> String {
     serde_json::to_string(text).unwrap()
 }
 
 /// A xorshift generator: the same numbers on every machine.
-pub struct Noise(pub u64);
+pub(crate) struct Noise(pub(crate) u64);
 
 impl Noise {
-    pub fn next(&mut self) -> u64 {
+    pub(crate) fn next(&mut self) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
         self.0
     }
 
-    pub fn below(&mut self, limit: u64) -> u64 {
+    pub(crate) fn below(&mut self, limit: u64) -> u64 {
         (self.next() >> 11) % limit.max(1)
     }
 
-    pub fn exponential(&mut self, mean: f64) -> f64 {
+    pub(crate) fn exponential(&mut self, mean: f64) -> f64 {
         let uniform = (self.next() >> 11) as f64 / (1u64 << 53) as f64;
         -mean * (1.0 - uniform).ln()
     }
