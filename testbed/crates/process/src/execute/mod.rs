@@ -69,10 +69,10 @@ pub fn execute_in(node: &NodeReference, command: &Command) -> Result<i32, Proces
 
 fn run(plan: &Plan) -> Result<ExitStatus, ProcessError> {
     let (report, writer) = pipe2(OFlag::O_CLOEXEC).cannot(|| "make a pipe".into())?;
-    let helper = start_helper(plan, &writer)?;
+    let entrant = start_entrant(plan, &writer)?;
     drop(writer);
     let outcome = report::read(report);
-    wait_child(Id::Pid(helper))?;
+    wait_child(Id::Pid(entrant))?;
     let program = match outcome? {
         Outcome::Running { program } => program,
         Outcome::NotExecuted { program, code } => {
@@ -97,7 +97,7 @@ fn run(plan: &Plan) -> Result<ExitStatus, ProcessError> {
     status
 }
 
-fn start_helper(plan: &Plan, report: &OwnedFd) -> Result<Pid, ProcessError> {
+fn start_entrant(plan: &Plan, report: &OwnedFd) -> Result<Pid, ProcessError> {
     let mut arguments = sys::empty_clone_arguments();
     arguments.exit_signal = libc::SIGCHLD as u64;
     // A handler of the caller must not run in the copy.

@@ -1,4 +1,4 @@
-//! Nodes on the real kernel. Needs root; the binary re-executes itself as init and as other helpers (see `verb`).
+//! Nodes on the real kernel. Needs root; the binary re-executes itself as init, and as other processes that tests need (see `verb`).
 #![expect(
     clippy::print_stdout,
     clippy::print_stderr,
