@@ -11,7 +11,7 @@ use crate::error::NetnsError;
 use crate::layout::{Interface, SENTINEL, SENTINEL_INDEX};
 use crate::message::{End, new_idle_veth};
 use crate::namespace::Namespace;
-use crate::netlink::messages;
+use crate::netlink::{Request, messages};
 use crate::spec::{NamespaceRole, NamespaceSpec};
 
 /// The multicast group that reports links (`RTNLGRP_LINK`).
@@ -51,6 +51,12 @@ impl Sentinel {
         let request = new_idle_veth(end(&held), end(last));
         held.netlink().execute(&[request])?;
         Ok(Self { held })
+    }
+
+    /// Creates pairs of interfaces in other namespaces. Some kernels (6.1 among them) refuse an index that is taken in the namespace the
+    /// request comes from, even if the interface is to be made in another one; here no index is taken.
+    pub(crate) fn create_elsewhere(&self, pairs: &[Request]) -> Result<(), NetnsError> {
+        self.held.netlink().execute(pairs)
     }
 
     /// The outliving namespace.

@@ -10,8 +10,8 @@ use crate::tc::tbf::TokenBucket;
 const ETHERNET: u32 = 18;
 /// The smallest Ethernet frame without its checksum, in bytes.
 const SMALLEST_FRAME: u64 = 60;
-/// How much of a rate may go out at once: about the longest that a timer of a busy machine is late.
-const BURST: Duration = Duration::from_millis(1);
+/// How late the kernel's timer may be without a loss of rate: what could have been sent meanwhile goes out at once.
+const LATENESS: Duration = Duration::from_millis(2);
 /// How long a queue behind a rate is unless given, as `latency` in many tbf examples.
 const QUEUE: Duration = Duration::from_millis(50);
 /// The shortest queue behind a rate, in full frames, so that a slow link can hold the packets one window of a sender is made of.
@@ -156,8 +156,9 @@ impl KernelImpairment {
         let shortest = frame.saturating_mul(SHORTEST_QUEUE);
         TokenBucket {
             rate,
-            // A packet longer than this would be dropped.
-            burst: bytes_in(BURST).max(frame),
+            // One frame, since a longer packet would be dropped; and on top, what a late timer leaves unsent. Without that, each packet of a
+            // slow link would cost the rate the lateness of one timer (0.1 ms in 12 ms at 1 Mbit/s).
+            burst: bytes_in(LATENESS).saturating_add(frame),
             limit: self
                 .queue_bytes
                 .unwrap_or_else(|| bytes_in(QUEUE).max(shortest))
@@ -239,10 +240,10 @@ mod tests {
         let fast = queues(rate(1_000_000_000)).bucket.unwrap();
         assert_eq!(
             (fast.rate, fast.burst, fast.limit),
-            (125_000_000, 125_000, 6_250_000)
+            (125_000_000, 251_518, 6_250_000)
         );
         let slow = queues(rate(64_000)).bucket.unwrap();
-        assert_eq!((slow.rate, slow.burst, slow.limit), (8_000, 1518, 16 * 1518));
+        assert_eq!((slow.rate, slow.burst, slow.limit), (8_000, 1534, 16 * 1518));
         let given = KernelImpairment {
             queue_bytes: Some(100_000),
             ..rate(1_000_000_000)

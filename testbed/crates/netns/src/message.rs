@@ -56,10 +56,10 @@ pub(crate) fn new_veth(
         None => main,
     };
     let operation = format!(
-        "create interface `{}` of namespace `{owner}` with midpoint `{}`",
+        "create interface `{}` with midpoint `{}`",
         end.name, midpoint.name
     );
-    link_request(main.build(), NEW, operation)
+    link_request(main.build(), NEW, operation).about(owner)
 }
 
 /// A veth pair that carries nothing; both ends stay down.

@@ -33,6 +33,8 @@ pub(crate) struct Request {
     flags: u16,
     body: Vec<u8>,
     operation: String,
+    /// The namespace meant, where it is not the socket's.
+    place: Option<String>,
 }
 
 impl Request {
@@ -50,6 +52,15 @@ impl Request {
             flags,
             body,
             operation,
+            place: None,
+        }
+    }
+
+    /// Names another namespace in errors than that of the socket it is sent from.
+    pub(crate) fn about(self, namespace: &str) -> Self {
+        Self {
+            place: Some(namespace.to_string()),
+            ..self
         }
     }
 
@@ -127,7 +138,7 @@ impl Netlink {
             for answer in messages(&buffer).filter(|answer| answer.sequence == self.sequence) {
                 match answer.kind {
                     NLMSG_DONE => return Ok(answers),
-                    NLMSG_ERROR => self.check(&answer, &request.operation)?,
+                    NLMSG_ERROR => self.check(&answer, request)?,
                     _ => answers.push(answer.payload.to_vec()),
                 }
             }
@@ -167,7 +178,7 @@ impl Netlink {
                     continue;
                 };
                 missing -= 1;
-                if let Err(error) = self.check(&answer, &request.operation)
+                if let Err(error) = self.check(&answer, request)
                     && failure.as_ref().is_none_or(|(earlier, _)| position < *earlier)
                 {
                     failure = Some((position, error));
@@ -177,12 +188,12 @@ impl Netlink {
         failure.map_or(Ok(()), |(_, error)| Err(error))
     }
 
-    fn check(&self, answer: &Message<'_>, operation: &str) -> Result<(), NetnsError> {
+    fn check(&self, answer: &Message<'_>, request: &Request) -> Result<(), NetnsError> {
         match answer.error_number() {
             Some(0) => Ok(()),
             Some(errno) => Err(NetnsError::Refused {
-                operation: operation.to_string(),
-                namespace: self.namespace.clone(),
+                operation: request.operation.clone(),
+                namespace: request.place.as_ref().unwrap_or(&self.namespace).clone(),
                 errno,
                 reason: answer.sentence(),
             }),

@@ -214,15 +214,19 @@ impl Network {
     }
 
     fn create_links(&self, spec: &NetworkSpec) -> Result<(), NetnsError> {
-        for (position, wire) in self.namespaces.iter().enumerate() {
-            let links = spec.links.iter().filter(|link| link.wire == position);
-            let requests: Vec<Request> = links.flat_map(|link| self.link_requests(link)).collect();
-            wire.netlink().execute(&requests)?;
+        let pairs: Vec<Request> = spec.links.iter().filter_map(|link| self.new_pair(link)).collect();
+        self.sentinel.create_elsewhere(&pairs)?;
+        let mut midpoints: Vec<Vec<Request>> = Vec::new();
+        midpoints.resize_with(self.namespaces.len(), Vec::new);
+        for link in &spec.links {
+            let index = self.layout.interface(link.wire, &link.midpoint);
+            midpoints[link.wire]
+                .extend(index.map(|found| message::raise_midpoint(found.index, &link.midpoint)));
         }
-        Ok(())
+        self.execute_each(&midpoints)
     }
 
-    fn link_requests(&self, link: &VethSpec) -> Vec<Request> {
+    fn new_pair(&self, link: &VethSpec) -> Option<Request> {
         let near = &link.near;
         let place = |namespace: usize, name| {
             let interface = self.layout.interface(namespace, name)?;
@@ -233,20 +237,26 @@ impl Network {
                 namespace,
             })
         };
-        let ends =
-            place(near.namespace, near.interface.as_str()).zip(place(link.wire, link.midpoint.as_str()));
+        let end = place(near.namespace, near.interface.as_str())?;
+        let midpoint = place(link.wire, link.midpoint.as_str())?;
         let bridge = self
             .layout
             .interface(near.namespace, BRIDGE)
-            .map(|found| found.index);
-        let bridge = bridge.filter(|_| near.bridge_port);
+            .filter(|_| near.bridge_port);
         let owner = self.namespaces[near.namespace].name();
-        ends.map_or_else(Vec::new, |(end, midpoint)| {
-            vec![
-                message::new_veth(near, end, bridge, midpoint, owner),
-                message::raise_midpoint(midpoint.interface.index, midpoint.name),
-            ]
-        })
+        Some(message::new_veth(
+            near,
+            end,
+            bridge.map(|found| found.index),
+            midpoint,
+            owner,
+        ))
+    }
+
+    /// Sends every namespace its requests.
+    fn execute_each(&self, requests: &[Vec<Request>]) -> Result<(), NetnsError> {
+        let mut each = self.namespaces.iter().zip(requests);
+        each.try_for_each(|(namespace, requests)| namespace.netlink().execute(requests))
     }
 
     fn set_offloads(&self, spec: &NetworkSpec) -> Result<(), NetnsError> {
@@ -283,9 +293,6 @@ impl Network {
             let request = message::new_neighbour(index, &item.interface, item.address, item.mac);
             requests[item.namespace].push(request);
         }
-        for (namespace, requests) in self.namespaces.iter().zip(&requests) {
-            namespace.netlink().execute(requests)?;
-        }
-        Ok(())
+        self.execute_each(&requests)
     }
 }

@@ -226,11 +226,15 @@ fn delay_and_rate_are_changed_independently() {
 #[test]
 fn certain_loss_loses_everything() {
     let Some(_guard) = with_netem() else { return };
-    let network = impaired(&KernelImpairment {
-        loss: 1.0,
-        ..KernelImpairment::default()
-    });
+    let nothing = KernelImpairment::default();
+    let network = impaired(&nothing);
     let (from, to) = pair(&network);
+    // So that the two know each other's hardware addresses.
+    assert_passes(&from, &to);
+    let loss = KernelImpairment { loss: 1.0, ..nothing };
+    network
+        .reshape(midpoint("n1"), midpoint("s1"), &loss, &nothing)
+        .unwrap();
     to.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
     from.send_to(b"ping", to.local_addr().unwrap()).unwrap();
     assert!(to.recv(&mut [0; 16]).is_err());

@@ -27,11 +27,14 @@ pub(crate) struct Guard {
 pub(crate) fn privileged() -> Option<Guard> {
     let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     match probe_kernel() {
-        Ok(features) => Some(Guard {
-            before: Traces::now(),
-            features,
-            _turn: turn,
-        }),
+        Ok(features) => {
+            settle(|traces| traces.threads.is_empty());
+            Some(Guard {
+                before: Traces::now(),
+                features,
+                _turn: turn,
+            })
+        }
         Err(error) => {
             skip("root", &error.to_string());
             None
@@ -54,12 +57,16 @@ impl Drop for Guard {
         if std::thread::panicking() {
             return;
         }
-        // Threads are joined before they are quite gone from /proc.
-        let deadline = Instant::now() + SOON;
-        while Traces::now() != self.before && Instant::now() < deadline {
-            std::thread::sleep(Duration::from_millis(5));
-        }
+        settle(|traces| *traces == self.before);
         assert_eq!(Traces::now(), self.before, "left behind");
+    }
+}
+
+/// Waits for a state, as threads are joined before they are quite gone from `/proc`.
+fn settle(reached: impl Fn(&Traces) -> bool) {
+    let deadline = Instant::now() + SOON;
+    while !reached(&Traces::now()) && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(5));
     }
 }
 
