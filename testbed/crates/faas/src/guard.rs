@@ -148,7 +148,9 @@ pub fn prepare_server(guarded: bool) -> Result<(), FaasError> {
         let _ = setrlimit(Resource::RLIMIT_NOFILE, hard.min(DESCRIPTORS), hard);
     }
     if guarded {
-        SigSet::empty().thread_set_mask().map_err(|error| FaasError::Guard(error.into()))?;
+        SigSet::empty()
+            .thread_set_mask()
+            .map_err(|error| FaasError::Guard(error.into()))?;
         set_pdeathsig(Signal::SIGTERM).map_err(|error| FaasError::Guard(error.into()))?;
         if getppid() == Pid::from_raw(1) {
             return Err(FaasError::Guard(io::Error::other("it has ended")));
