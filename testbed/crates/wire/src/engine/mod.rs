@@ -18,7 +18,7 @@ use crate::socket::Sockets;
 use crate::statistics::{EngineStatistics, LinkStatistics};
 use crate::{Direction, Impairment, WireError};
 
-pub use scheduling::Scheduling;
+pub use scheduling::{Scheduling, real_time_allowed};
 
 /// What all packets on the way may hold, in bytes. A long fat network (10 Gbit/s over 200 ms) just fits.
 const MEMORY: usize = 512 << 20;

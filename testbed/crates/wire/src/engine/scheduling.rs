@@ -26,6 +26,11 @@ pub enum Scheduling {
     Normal,
 }
 
+/// Whether this process may run threads of real-time priority, found out by starting one.
+pub fn real_time_allowed() -> bool {
+    std::thread::spawn(become_punctual).join().is_ok_and(|scheduling| scheduling == Scheduling::Fifo)
+}
+
 /// Makes the calling thread as punctual as the system allows.
 pub(super) fn become_punctual() -> Scheduling {
     // SAFETY: sets a property of the calling thread only; the argument is a plain number. Timers of ordinary
@@ -56,8 +61,8 @@ fn set_attributes(policy: libc::c_int, priority: u32, niceness: i32, slice: Dura
 }
 
 /// Sees to it that a thread of real-time priority leaves some of its processor to others: in each window it
-/// must have slept a twentieth, as the kernel's own limit (sched_rt_runtime_us) would enforce, but in pieces
-/// of 100 µs where the kernel takes 50 ms at once.
+/// must have slept a twelfth, in pieces of a sixth of a millisecond. The kernel's own limits
+/// (sched_rt_runtime_us, the fair server) ask for a twentieth, but take 50 ms at once from whoever comes near.
 #[derive(Debug)]
 pub(super) struct Breather {
     window_start: Nanoseconds,
@@ -65,7 +70,9 @@ pub(super) struct Breather {
 }
 
 const WINDOW: Nanoseconds = 2_000_000;
-const SHARE: Nanoseconds = 20;
+const SHARE: Nanoseconds = 12;
+/// Longest sleep at once, for a window that was much too long.
+const LONGEST: Nanoseconds = 250_000;
 
 impl Breather {
     pub(super) fn new(now: Nanoseconds) -> Breather {
@@ -86,7 +93,7 @@ impl Breather {
         if elapsed < WINDOW {
             return Duration::ZERO;
         }
-        let owed = (elapsed / SHARE).saturating_sub(self.slept).min(WINDOW / SHARE);
+        let owed = (elapsed / SHARE).saturating_sub(self.slept).min(LONGEST);
         *self = Breather::new(now);
         Duration::from_nanos(owed)
     }
@@ -97,18 +104,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_busy_thread_rests_a_twentieth() {
+    fn a_busy_thread_rests_a_twelfth() {
         let mut breather = Breather::new(0);
         assert_eq!(breather.owed(1_999_999), Duration::ZERO);
-        assert_eq!(breather.owed(2_000_000), Duration::from_micros(100));
+        assert_eq!(breather.owed(2_400_000), Duration::from_micros(200));
         breather.note_sleep(60_000);
-        assert_eq!(breather.owed(4_000_000), Duration::from_micros(40));
+        assert_eq!(breather.owed(4_800_000), Duration::from_micros(140));
         breather.note_sleep(1_000_000);
-        assert_eq!(breather.owed(6_000_000), Duration::ZERO);
-        assert_eq!(
-            breather.owed(1_000_000_000),
-            Duration::from_micros(100),
-            "no debt is carried on"
-        );
+        assert_eq!(breather.owed(7_000_000), Duration::ZERO);
+        assert_eq!(breather.owed(1_000_000_000), Duration::from_micros(250), "no debt is carried on");
     }
 }
