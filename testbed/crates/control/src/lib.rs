@@ -18,6 +18,6 @@ pub mod paths {
     pub const LAB: &str = "/v1/lab";
     /// `POST /v1/nodes/NODE/init`: makes sure that the node has an init process; answers with what is needed to enter it.
     pub const NODES: &str = "/v1/nodes";
-    /// `PATCH /v1/links/LINK`: merges a [`crate::LinkChange`] into a link. `DELETE …/changes`: back to the file.
+    /// `PATCH /v1/links/LINK`: applies a [`crate::LinkChange`] and answers with the link ([`crate::LinkInfo`]).
     pub const LINKS: &str = "/v1/links";
 }

@@ -1,5 +1,7 @@
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use dfaas_model::ImpairmentChange;
 use serde::{Deserialize, Serialize};
 
 /// Where a lab is in its life.
@@ -105,9 +107,9 @@ pub struct NodeInfo {
     pub peer_id: Option<String>,
     /// Supervised processes of the node.
     pub services: Vec<ServiceInfo>,
-    /// Labels from the topology, to select nodes.
+    /// Labels from the topology.
     #[serde(default)]
-    pub labels: Vec<String>,
+    pub labels: BTreeMap<String, String>,
 }
 
 /// A function as the topology asks for it.
@@ -170,25 +172,18 @@ pub struct LinkEndInfo {
     pub interface: String,
 }
 
-/// A change of a running link: the keys of the topology file, merged into what the link has now.
+/// A change of a running link. What is left out stays as it is.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(default, deny_unknown_fields)]
 pub struct LinkChange {
-    /// Keys for both directions, with values as in the file (`"delay": "200ms"`).
-    #[serde(default)]
-    pub set: serde_json::Map<String, serde_json::Value>,
-    /// Keys for the first → second direction only; they win over `set`.
-    #[serde(default)]
-    pub forward: serde_json::Map<String, serde_json::Value>,
-    /// Keys for the second → first direction only.
-    #[serde(default)]
-    pub backward: serde_json::Map<String, serde_json::Value>,
-    /// Carrier on both ends.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub up: Option<bool>,
-    /// Back to what the topology file says, before the keys above are merged.
-    #[serde(default)]
+    /// Back to what the topology file says, before the rest of this change.
     pub reset: bool,
+    /// From the first end to the second.
+    pub forward: ImpairmentChange,
+    /// From the second end to the first.
+    pub backward: ImpairmentChange,
+    /// Carrier on both ends.
+    pub up: Option<bool>,
 }
 
 /// The body of every answer that is not 2xx.

@@ -1,0 +1,48 @@
+#!/bin/bash
+# Every test, privileged ones included. Needs root for those; without root they say that they are skipped.
+# DFAAS_REQUIRE=root,haproxy,programs turns a skip into a failure.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+started=$SECONDS
+
+step() { printf '\n== %s (%d s)\n' "$1" "$((SECONDS - started))"; }
+
+step "what the distribution has to offer"
+ci/setup.sh
+
+step "format and lints"
+cargo fmt --all --check
+cargo clippy --quiet --workspace --all-targets -- -D warnings
+RUSTDOCFLAGS="-D warnings" cargo doc --quiet --workspace --no-deps
+if command -v cargo-deny >/dev/null; then cargo deny --log-level error check licenses bans sources; fi
+ci/boundaries.sh
+
+step "tests"
+cargo build --quiet --workspace --bins
+results=$(mktemp)
+trap 'rm -f "$results"' EXIT
+cargo test --workspace --no-fail-fast 2>&1 | tee "$results"
+
+step "scenarios"
+passed=$(awk '/^test result:/ { sum += $4 } END { print sum + 0 }' "$results")
+failed=$(awk '/^test result:/ { sum += $6 } END { print sum + 0 }' "$results")
+if [ "$(id -u)" -eq 0 ]; then
+  runs=$(mktemp -d)
+  trap 'rm -rf "$results" "$runs"' EXIT
+  for scenario in scenarios/paper/*.yaml scenarios/ci/*.yaml; do
+    name=$(basename "$scenario" .yaml)
+    if target/debug/dfaas-testbed run "$scenario" --out "$runs/$name"; then
+      passed=$((passed + 1))
+    else
+      echo "FAILED: $scenario" >&2
+      failed=$((failed + 1))
+    fi
+  done
+else
+  echo "skipped: scenarios need root"
+  case ",${DFAAS_REQUIRE:-}," in *,root,*) failed=$((failed + 1)) ;; esac
+fi
+
+step "done"
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ]

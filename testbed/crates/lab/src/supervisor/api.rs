@@ -1,0 +1,139 @@
+//! The control API: HTTP and JSON on the lab's Unix socket.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::{Path as Segments, Request, State};
+use axum::http::{StatusCode, Uri};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{any, get, patch, post};
+use axum::{Json, Router};
+use dfaas_control::{ErrorBody, LabDetail, LinkChange, LinkInfo, paths};
+use dfaas_process::NodeReference;
+use hyper_util::rt::TokioIo;
+use tokio::net::UnixListener;
+
+use crate::error::LabError;
+use crate::supervisor::lab::Lab;
+use crate::supervisor::splice;
+
+/// Listens on the control socket. Only the user who started the lab may connect.
+pub(crate) fn listen(socket: &Path) -> Result<UnixListener, LabError> {
+    let listener =
+        UnixListener::bind(socket).map_err(|source| LabError::file("listen on", socket, source))?;
+    std::fs::set_permissions(socket, std::fs::Permissions::from_mode(0o600))
+        .map_err(|source| LabError::file("protect", socket, source))?;
+    Ok(listener)
+}
+
+/// Serves the API until the task is dropped.
+pub(crate) async fn serve(listener: UnixListener, lab: Arc<Lab>) {
+    let router = Router::new()
+        .route(paths::LAB, get(show_lab).delete(shut_down))
+        .route(&format!("{}/{{node}}/init", paths::NODES), post(enter_node))
+        .route(
+            &format!("{}/{{node}}/ports/{{port}}/{{*path}}", paths::NODES),
+            any(node_request),
+        )
+        .route(&format!("{}/{{link}}", paths::LINKS), patch(change_link))
+        .with_state(lab);
+    if let Err(error) = axum::serve(listener, router).await {
+        tracing::error!(%error, "the control API ended");
+    }
+}
+
+/// A refused call: a status and the body that goes with it.
+struct Refusal(StatusCode, String);
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        (self.0, Json(ErrorBody { error: self.1 })).into_response()
+    }
+}
+
+async fn show_lab(State(lab): State<Arc<Lab>>) -> Json<LabDetail> {
+    Json(lab.detail())
+}
+
+async fn shut_down(State(lab): State<Arc<Lab>>) -> StatusCode {
+    lab.request_shutdown();
+    StatusCode::ACCEPTED
+}
+
+async fn enter_node(
+    State(lab): State<Arc<Lab>>,
+    Segments(node): Segments<String>,
+) -> Result<Json<NodeReference>, Refusal> {
+    if !lab.knows(&node) {
+        return Err(unknown_node(&lab, &node));
+    }
+    match lab.ensure_init(&node).await {
+        Ok(reference) => Ok(Json(reference)),
+        Err(error) => Err(Refusal(StatusCode::CONFLICT, error.to_string())),
+    }
+}
+
+async fn change_link(
+    State(lab): State<Arc<Lab>>,
+    Segments(link): Segments<String>,
+    Json(change): Json<LinkChange>,
+) -> Result<Json<LinkInfo>, Refusal> {
+    let changed = tokio::task::spawn_blocking(move || lab.change_link(&link, &change)).await;
+    match changed {
+        Ok(Ok(info)) => Ok(Json(info)),
+        Ok(Err(error)) => Err(Refusal(StatusCode::CONFLICT, error.to_string())),
+        Err(error) => Err(Refusal(StatusCode::INTERNAL_SERVER_ERROR, error.to_string())),
+    }
+}
+
+/// Passes one HTTP request on to a port of a node, over its loopback interface.
+async fn node_request(
+    State(lab): State<Arc<Lab>>,
+    Segments((node, port, path)): Segments<(String, u16, String)>,
+    mut request: Request,
+) -> Result<Response, Refusal> {
+    if !lab.knows(&node) {
+        return Err(unknown_node(&lab, &node));
+    }
+    let unreachable = |reason: String| {
+        Refusal(
+            StatusCode::BAD_GATEWAY,
+            format!("node `{node}` does not answer on port {port}: {reason}"),
+        )
+    };
+    let network = lab
+        .network()
+        .ok_or_else(|| unreachable("the lab has no network yet".to_owned()))?;
+    let stream = splice::connect(&network, &node, port)
+        .await
+        .map_err(|error| unreachable(error.to_string()))?;
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+        .await
+        .map_err(|error| unreachable(error.to_string()))?;
+    tokio::spawn(connection);
+    let target = match request.uri().query() {
+        Some(query) => format!("/{path}?{query}"),
+        None => format!("/{path}"),
+    };
+    *request.uri_mut() = target
+        .parse::<Uri>()
+        .map_err(|error| Refusal(StatusCode::BAD_REQUEST, format!("path `{target}`: {error}")))?;
+    let response = sender
+        .send_request(request)
+        .await
+        .map_err(|error| unreachable(error.to_string()))?;
+    Ok(response.map(Body::new))
+}
+
+fn unknown_node(lab: &Lab, node: &str) -> Refusal {
+    let hint = match lab.similar_node(node) {
+        Some(similar) => format!("; did you mean `{similar}`?"),
+        None => String::new(),
+    };
+    Refusal(
+        StatusCode::NOT_FOUND,
+        format!("lab `{}` has no node `{node}`{hint}", lab.name()),
+    )
+}

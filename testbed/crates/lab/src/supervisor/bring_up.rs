@@ -1,0 +1,194 @@
+//! Applying a plan: network first, then the services of all nodes side by side, then waiting until all is ready.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use dfaas_model::{Action, Node, NodeKind, Service};
+use dfaas_netns::Network;
+use futures::future::try_join_all;
+
+use crate::error::LabError;
+use crate::progress::Progress;
+use crate::supervisor::lab::Lab;
+use crate::supervisor::links::Links;
+use crate::supervisor::reporter::Reporter;
+use crate::supervisor::services::{Peer, ServiceContext};
+use crate::supervisor::splice::BoundPort;
+use crate::supervisor::{network, ready};
+
+/// Binds the published ports: a taken one is the cheapest failure, so it comes first.
+pub(crate) async fn bind_ports(lab: &Lab) -> Result<Vec<BoundPort>, LabError> {
+    let mut bound = Vec::new();
+    for node in lab.request.topology.nodes.values() {
+        for port in &node.ports {
+            let address = SocketAddr::new(port.host_address, port.host_port);
+            bound.push(BoundPort::bind(&node.name, address, port.node_port).await?);
+        }
+    }
+    Ok(bound)
+}
+
+/// Builds namespaces, links and addresses, and hands the links to their carriers.
+pub(crate) async fn build_network(lab: &Arc<Lab>, reporter: &Reporter) -> Result<(), LabError> {
+    let builder = Arc::clone(lab);
+    let building = Arc::clone(&lab.building).lock_owned().await;
+    let built = tokio::task::spawn_blocking(move || {
+        let _building = building;
+        let topology = &builder.request.topology;
+        let mut links = Links::choose(topology, dfaas_netns::probe_kernel()?)?;
+        let (specification, midpoints) = network::specification(&builder.request.plan, &links)?;
+        let network = Network::create(&specification)?;
+        links.attach(topology, &network, midpoints)?;
+        let backends = links.count_by_carrier();
+        builder.keep_network(network, links);
+        Ok::<_, LabError>(backends)
+    });
+    let backends = built.await.map_err(|error| panicked(lab, &error))??;
+    reporter.send(&Progress::Network {
+        namespaces: lab.request.topology.nodes.len(),
+        links: lab.request.topology.links.len(),
+        backends,
+        milliseconds: lab.elapsed_milliseconds(),
+    });
+    Ok(())
+}
+
+/// Starts what runs in the nodes and waits until all of it is ready. Returns how many agents know each other.
+pub(crate) async fn start_nodes(lab: &Arc<Lab>, reporter: &Reporter) -> Result<usize, LabError> {
+    let peers = peers_by_node(lab);
+    let services = services_by_node(lab);
+    try_join_all(lab.request.topology.nodes.values().map(|node| {
+        let services = services
+            .get(node.name.as_str())
+            .map(Vec::as_slice)
+            .unwrap_or_default();
+        let peers = peers
+            .get(node.name.as_str())
+            .map(Vec::as_slice)
+            .unwrap_or_default();
+        start_node(lab, node, services, peers, reporter)
+    }))
+    .await?;
+    let agents = lab
+        .request
+        .topology
+        .nodes
+        .values()
+        .filter(|node| node.kind == NodeKind::Dfaas);
+    try_join_all(agents.clone().map(|node| async {
+        ready::functions_answer(lab, node).await?;
+        let expected = peers.get(node.name.as_str()).map_or(0, Vec::len);
+        ready::agent_knows_peers(lab, &node.name, expected).await
+    }))
+    .await?;
+    Ok(agents.count())
+}
+
+async fn start_node(
+    lab: &Arc<Lab>,
+    node: &Node,
+    services: &[Service],
+    peers: &[Peer],
+    reporter: &Reporter,
+) -> Result<(), LabError> {
+    let running = lab.running(&node.name).ok_or_else(|| LabError::Node {
+        node: node.name.clone(),
+        reason: "it is not part of the lab".to_owned(),
+    })?;
+    if !services.is_empty() {
+        let planned = lab.request.plan.node(&node.name);
+        let planned = planned.ok_or_else(|| LabError::Node {
+            node: node.name.clone(),
+            reason: "it is not in the plan".to_owned(),
+        })?;
+        let private_key = lab.identities.private_key(&node.name).unwrap_or_default();
+        let context = ServiceContext {
+            node,
+            planned,
+            private_key,
+            peers,
+            tools: &lab.tools,
+        };
+        running.ensure_init(lab).await?;
+        for service in services {
+            running.start_service(context.specification(*service)?).await?;
+            ready::service_answers(lab, &node.name, *service).await?;
+        }
+        running.mark_running();
+        reporter.send(&Progress::Node {
+            node: node.name.clone(),
+            services: services.iter().map(ToString::to_string).collect(),
+            milliseconds: lab.elapsed_milliseconds(),
+        });
+    }
+    for (index, command) in node.exec.iter().enumerate() {
+        running.ensure_init(lab).await?;
+        running.run_command(lab, index + 1, command).await?;
+    }
+    Ok(())
+}
+
+fn services_by_node(lab: &Lab) -> HashMap<&str, Vec<Service>> {
+    let mut services: HashMap<&str, Vec<Service>> = HashMap::new();
+    for step in lab.request.plan.steps() {
+        if let Action::StartService { node, service } = &step.action {
+            services.entry(node.as_str()).or_default().push(*service);
+        }
+    }
+    services
+}
+
+/// For every `dfaas` node the other ones that its links lead to, over switches and routers.
+fn peers_by_node(lab: &Lab) -> HashMap<&str, Vec<Peer>> {
+    let topology = &lab.request.topology;
+    let group = connected_groups(lab);
+    let agents: Vec<(&str, Peer)> = topology
+        .nodes
+        .values()
+        .filter(|node| node.kind == NodeKind::Dfaas)
+        .filter_map(|node| {
+            let address = lab.request.plan.node(&node.name)?.address?;
+            let peer_id = lab.identities.peer_id(&node.name)?.to_owned();
+            Some((node.name.as_str(), Peer { peer_id, address }))
+        })
+        .collect();
+    agents
+        .iter()
+        .map(|(name, _)| {
+            let others = agents
+                .iter()
+                .filter(|(other, _)| other != name && group.get(other) == group.get(name));
+            (*name, others.map(|(_, peer)| peer.clone()).collect())
+        })
+        .collect()
+}
+
+/// A number for every node; nodes that a path of links joins have the same one.
+fn connected_groups(lab: &Lab) -> HashMap<&str, usize> {
+    let topology = &lab.request.topology;
+    let mut neighbours: HashMap<&str, Vec<&str>> = HashMap::new();
+    for link in &topology.links {
+        let [a, b] = [link.endpoints[0].node.as_str(), link.endpoints[1].node.as_str()];
+        neighbours.entry(a).or_default().push(b);
+        neighbours.entry(b).or_default().push(a);
+    }
+    let mut group = HashMap::new();
+    for (number, start) in topology.nodes.keys().enumerate() {
+        let mut waiting = vec![start.as_str()];
+        while let Some(node) = waiting.pop() {
+            if !group.contains_key(node) {
+                group.insert(node, number);
+                waiting.extend(neighbours.get(node).into_iter().flatten());
+            }
+        }
+    }
+    group
+}
+
+fn panicked(lab: &Lab, error: &tokio::task::JoinError) -> LabError {
+    LabError::SupervisorGone {
+        name: lab.name().to_owned(),
+        detail: format!(": {error}"),
+    }
+}

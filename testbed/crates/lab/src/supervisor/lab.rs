@@ -1,0 +1,255 @@
+//! The state of a running lab, shared by the steps that build it and the API that shows it.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use dfaas_control::{FunctionInfo, LabDetail, LabState, LinkChange, LinkInfo, NodeInfo, PortInfo};
+use dfaas_model::{DriverKind, Node};
+use dfaas_netns::Network;
+use dfaas_process::{NodeReference, Spawner};
+use tokio::sync::watch;
+
+use crate::error::LabError;
+use crate::keys::Identities;
+use crate::ledger::Ledger;
+use crate::progress::LabRequest;
+use crate::state::StateDirectory;
+use crate::supervisor::links::Links;
+use crate::supervisor::node::RunningNode;
+use crate::tools::Tools;
+
+/// A lab from its first step to its last.
+pub(crate) struct Lab {
+    pub(crate) request: LabRequest,
+    pub(crate) state_directory: StateDirectory,
+    pub(crate) tools: Tools,
+    pub(crate) ledger: Ledger,
+    pub(crate) spawner: Spawner,
+    pub(crate) identities: Identities,
+    pub(crate) nodes: Vec<RunningNode>,
+    began: Instant,
+    started: jiff::Timestamp,
+    state: Mutex<LabState>,
+    network: Mutex<Option<Arc<Network>>>,
+    links: Mutex<Option<Links>>,
+    warnings: Mutex<Vec<String>>,
+    shutdown: watch::Sender<bool>,
+    /// Whether the end of the starting command ends the lab.
+    listener_matters: AtomicBool,
+    /// Held while the network is being built: its end must wait for that.
+    pub(crate) building: Arc<tokio::sync::Mutex<()>>,
+}
+
+impl Lab {
+    pub(crate) fn new(
+        request: LabRequest,
+        state_directory: StateDirectory,
+        tools: Tools,
+        spawner: Spawner,
+    ) -> Result<Self, LabError> {
+        let ledger = Ledger::open(&state_directory.ledger())?;
+        let identities = Identities::derive(&request.topology)?;
+        let nodes = request
+            .topology
+            .nodes
+            .values()
+            .map(|node| RunningNode::new(&node.name))
+            .collect();
+        Ok(Self {
+            request,
+            state_directory,
+            tools,
+            ledger,
+            spawner,
+            identities,
+            nodes,
+            began: Instant::now(),
+            started: jiff::Timestamp::now(),
+            state: Mutex::new(LabState::Starting),
+            network: Mutex::new(None),
+            links: Mutex::new(None),
+            warnings: Mutex::new(Vec::new()),
+            shutdown: watch::Sender::new(false),
+            listener_matters: AtomicBool::new(true),
+            building: Arc::default(),
+        })
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.request.topology.name
+    }
+
+    /// Since the supervisor began to build the lab.
+    pub(crate) fn elapsed_milliseconds(&self) -> u64 {
+        u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    pub(crate) fn set_state(&self, state: LabState) {
+        *lock(&self.state) = state;
+    }
+
+    pub(crate) fn warn(&self, message: String) {
+        tracing::warn!("{message}");
+        lock(&self.warnings).push(message);
+    }
+
+    /// The network, from the moment it is built until it is taken down.
+    pub(crate) fn network(&self) -> Option<Arc<Network>> {
+        lock(&self.network).clone()
+    }
+
+    pub(crate) fn keep_network(&self, network: Network, links: Links) {
+        *lock(&self.network) = Some(Arc::new(network));
+        *lock(&self.links) = Some(links);
+    }
+
+    /// Takes network and links out, for their end.
+    pub(crate) fn release_network(&self) -> (Option<Arc<Network>>, Option<Links>) {
+        (lock(&self.network).take(), lock(&self.links).take())
+    }
+
+    /// Changes a running link; blocks while the kernel works.
+    pub(crate) fn change_link(&self, name: &str, change: &LinkChange) -> Result<LinkInfo, LabError> {
+        let no_network = || LabError::Link {
+            link: name.to_owned(),
+            reason: "the lab has no network".to_owned(),
+        };
+        let network = self.network().ok_or_else(no_network)?;
+        let mut links = lock(&self.links);
+        let links = links.as_mut().ok_or_else(no_network)?;
+        links.change(&self.request.topology, &network, name, change)
+    }
+
+    pub(crate) fn request_shutdown(&self) {
+        self.shutdown.send_replace(true);
+    }
+
+    /// The command that starts the lab has ended or been interrupted.
+    pub(crate) fn listener_ended(&self) {
+        if self.listener_matters.load(Ordering::SeqCst) {
+            self.request_shutdown();
+        }
+    }
+
+    /// From now on the lab lives without the command that started it.
+    pub(crate) fn release_listener(&self) {
+        self.listener_matters.store(false, Ordering::SeqCst);
+    }
+
+    /// Resolves when somebody has asked for the lab's end.
+    pub(crate) async fn shutdown_requested(&self) {
+        let mut receiver = self.shutdown.subscribe();
+        // The sender lives as long as `self`, so waiting cannot fail.
+        let _ = receiver.wait_for(|requested| *requested).await;
+    }
+
+    pub(crate) fn knows(&self, node: &str) -> bool {
+        self.request.topology.nodes.contains_key(node)
+    }
+
+    pub(crate) fn similar_node(&self, node: &str) -> Option<&str> {
+        let names = self.request.topology.nodes.keys();
+        let near = names.map(|name| (strsim::damerau_levenshtein(node, name), name));
+        near.filter(|(distance, _)| *distance <= 2)
+            .min()
+            .map(|(_, name)| name.as_str())
+    }
+
+    pub(crate) fn running(&self, node: &str) -> Option<&RunningNode> {
+        self.nodes.iter().find(|it| it.name == node)
+    }
+
+    /// Makes sure that a node has an init process, and returns what another process needs to enter it.
+    pub(crate) async fn ensure_init(self: &Arc<Self>, node: &str) -> Result<NodeReference, LabError> {
+        let running = self.running(node).ok_or_else(|| LabError::Node {
+            node: node.to_owned(),
+            reason: "no node has this name".to_owned(),
+        })?;
+        running.ensure_init(self).await
+    }
+
+    /// See [`RunningNode::check_services`].
+    pub(crate) fn check_services(&self, node: &str) -> Result<(), LabError> {
+        self.running(node)
+            .map_or(Ok(()), |running| running.check_services(self))
+    }
+
+    /// The last words of a service, for an error message.
+    pub(crate) fn last_log_lines(&self, node: &str, service: &str) -> String {
+        self.running(node)
+            .map(|running| running.last_log_lines(self, service))
+            .unwrap_or_default()
+    }
+
+    pub(crate) fn detail(&self) -> LabDetail {
+        let topology = &self.request.topology;
+        let links = lock(&self.links);
+        let nodes = topology.nodes.values().zip(&self.nodes);
+        LabDetail {
+            name: topology.name.clone(),
+            seed: topology.seed,
+            state: *lock(&self.state),
+            pid: i32::try_from(std::process::id()).unwrap_or(0),
+            started: self.started.to_string(),
+            log_directory: self.state_directory.logs(),
+            engine_scheduling: links.as_ref().and_then(Links::scheduling),
+            nodes: nodes
+                .map(|(node, running)| self.node_info(node, running))
+                .collect(),
+            links: links
+                .as_ref()
+                .map(|links| links.info(topology))
+                .unwrap_or_default(),
+            warnings: lock(&self.warnings).clone(),
+        }
+    }
+
+    fn node_info(&self, node: &Node, running: &RunningNode) -> NodeInfo {
+        let planned = self.request.plan.node(&node.name);
+        let interfaces = planned.map(|it| it.interfaces.as_slice()).unwrap_or_default();
+        NodeInfo {
+            name: node.name.clone(),
+            kind: node.kind.to_string(),
+            driver: match node.driver {
+                DriverKind::Native => "native",
+                DriverKind::Docker => "docker",
+            }
+            .to_owned(),
+            state: running.state(),
+            address: planned
+                .and_then(|it| it.address)
+                .map(|address| address.to_string()),
+            addresses: interfaces
+                .iter()
+                .flat_map(|it| &it.addresses)
+                .map(ToString::to_string)
+                .collect(),
+            functions: node
+                .functions
+                .values()
+                .map(|function| FunctionInfo {
+                    name: function.name.clone(),
+                    maxrate: function.maxrate,
+                })
+                .collect(),
+            ports: node
+                .ports
+                .iter()
+                .map(|port| PortInfo {
+                    host: std::net::SocketAddr::new(port.host_address, port.host_port).to_string(),
+                    node_port: port.node_port,
+                })
+                .collect(),
+            pid: running.pid(),
+            peer_id: self.identities.peer_id(&node.name).map(str::to_owned),
+            services: running.services(),
+            labels: node.labels.clone().into_iter().collect(),
+        }
+    }
+}
+
+/// Locks a mutex whose data stay whole even if a holder panicked.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,308 @@
+//! The links of a lab: who impairs each of them, what they do now, and changing that while packets flow.
+
+use std::collections::BTreeMap;
+
+use dfaas_control::{LinkChange, LinkEndInfo, LinkInfo};
+use dfaas_model::{Backend, Impairment, Link, Topology};
+use dfaas_netns::{KernelFeatures, Midpoint, Network};
+use dfaas_wire::{Direction, Engine, LinkSpec, LinkStatistics, Scheduling};
+
+use crate::error::LabError;
+use crate::supervisor::network::{Midpoints, WIRE_NAMESPACE};
+use crate::supervisor::translate;
+
+/// What carries a link out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Carrier {
+    /// Kernel queueing disciplines.
+    Tc,
+    /// The user-space engine.
+    Wire,
+}
+
+impl Carrier {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Tc => "tc",
+            Self::Wire => "wire",
+        }
+    }
+}
+
+/// One link while the lab runs.
+#[derive(Debug)]
+struct RunningLink {
+    carrier: Carrier,
+    forward: Impairment,
+    backward: Impairment,
+    up: bool,
+}
+
+/// All links of a lab.
+#[derive(Debug)]
+pub(crate) struct Links {
+    features: KernelFeatures,
+    midpoints: Midpoints,
+    running: BTreeMap<String, RunningLink>,
+    engine: Option<Engine>,
+}
+
+impl Links {
+    /// Chooses a carrier for every link: the kernel if it has all that the link asks for, else the engine.
+    pub(crate) fn choose(topology: &Topology, features: KernelFeatures) -> Result<Self, LabError> {
+        let mut running = BTreeMap::new();
+        for link in &topology.links {
+            let carrier = carrier_of(link, &features)?;
+            let (forward, backward) = (link.forward, link.backward);
+            running.insert(
+                link.name.clone(),
+                RunningLink {
+                    carrier,
+                    forward,
+                    backward,
+                    up: true,
+                },
+            );
+        }
+        Ok(Self {
+            features,
+            midpoints: Midpoints::new(),
+            running,
+            engine: None,
+        })
+    }
+
+    /// Whether the ends of a link may send frames larger than the MTU: not where each packet has a fate of its own.
+    pub(crate) fn segmentation_offload(&self, link: &str) -> bool {
+        let per_packet = |it: &Impairment| it.loss > 0.0 || it.rate.is_some() || !it.jitter.is_zero();
+        self.running
+            .get(link)
+            .is_none_or(|link| !per_packet(&link.forward) && !per_packet(&link.backward))
+    }
+
+    /// Hands every link to its carrier.
+    pub(crate) fn attach(
+        &mut self,
+        topology: &Topology,
+        network: &Network,
+        midpoints: Midpoints,
+    ) -> Result<(), LabError> {
+        self.midpoints = midpoints;
+        let mut for_engine = Vec::new();
+        let mut for_kernel = Vec::new();
+        for link in &topology.links {
+            match self.running.get(&link.name).map(|running| running.carrier) {
+                Some(Carrier::Tc) => for_kernel.push(link),
+                Some(Carrier::Wire) => for_engine.push(self.engine_link(link, network)?),
+                None => return Err(unknown(&link.name)),
+            }
+        }
+        for link in for_kernel {
+            let [first, second] = self.midpoints_of(&link.name)?;
+            let forward = translate::for_kernel(&link.forward, topology.seed);
+            let backward = translate::for_kernel(&link.backward, topology.seed);
+            network.shape(first, second, &forward, &backward)?;
+        }
+        if !for_engine.is_empty() {
+            let sockets = network.enter(WIRE_NAMESPACE, || dfaas_wire::open_sockets(1))??;
+            self.engine = Some(Engine::start(sockets, topology.seed, for_engine)?);
+        }
+        Ok(())
+    }
+
+    /// How many links each carrier has.
+    pub(crate) fn count_by_carrier(&self) -> Vec<(String, usize)> {
+        let mut counts: BTreeMap<Carrier, usize> = BTreeMap::new();
+        for link in self.running.values() {
+            *counts.entry(link.carrier).or_default() += 1;
+        }
+        counts
+            .into_iter()
+            .map(|(carrier, count)| (carrier.name().to_owned(), count))
+            .collect()
+    }
+
+    /// How the engine is scheduled, when there is one.
+    pub(crate) fn scheduling(&self) -> Option<String> {
+        let name = |engine: &Engine| match engine.scheduling() {
+            Scheduling::Fifo => "fifo",
+            Scheduling::Normal => "normal",
+        };
+        self.engine.as_ref().map(|engine| name(engine).to_owned())
+    }
+
+    pub(crate) fn info(&self, topology: &Topology) -> Vec<LinkInfo> {
+        let statistics = self.engine.as_ref().map(Engine::statistics).unwrap_or_default();
+        topology
+            .links
+            .iter()
+            .map(|link| self.link_info(link, &statistics))
+            .collect()
+    }
+
+    /// Changes a link while packets flow; what waits in it is not lost.
+    pub(crate) fn change(
+        &mut self,
+        topology: &Topology,
+        network: &Network,
+        name: &str,
+        change: &LinkChange,
+    ) -> Result<LinkInfo, LabError> {
+        let link = topology.link(name).ok_or_else(|| unknown(name))?;
+        let running = self.running.get(&link.name).ok_or_else(|| unknown(name))?;
+        let (carrier, was_up) = (running.carrier, running.up);
+        let (forward, backward) = if change.reset {
+            (link.forward, link.backward)
+        } else {
+            (running.forward, running.backward)
+        };
+        let forward = change.forward.applied_to(&forward);
+        let backward = change.backward.applied_to(&backward);
+        self.reimpair(topology, network, link, carrier, [&forward, &backward])?;
+        let up = change.up.unwrap_or(change.reset || was_up);
+        if up != was_up {
+            for midpoint in self.midpoints.get(&link.name).into_iter().flatten() {
+                network.set_interface_up(WIRE_NAMESPACE, midpoint, up)?;
+            }
+        }
+        self.running.insert(
+            link.name.clone(),
+            RunningLink {
+                carrier,
+                forward,
+                backward,
+                up,
+            },
+        );
+        let statistics = self.engine.as_ref().map(Engine::statistics).unwrap_or_default();
+        Ok(self.link_info(link, &statistics))
+    }
+
+    /// Ends the engine.
+    pub(crate) fn stop(self) {
+        if let Some(engine) = self.engine {
+            engine.stop();
+        }
+    }
+
+    fn reimpair(
+        &self,
+        topology: &Topology,
+        network: &Network,
+        link: &Link,
+        carrier: Carrier,
+        [forward, backward]: [&Impairment; 2],
+    ) -> Result<(), LabError> {
+        match (carrier, &self.engine) {
+            (Carrier::Wire, Some(engine)) => {
+                engine.set(&link.name, Direction::Forward, translate::for_engine(forward))?;
+                engine.set(&link.name, Direction::Backward, translate::for_engine(backward))?;
+            }
+            (Carrier::Wire, None) => return Err(unknown(&link.name)),
+            (Carrier::Tc, _) => {
+                if let Some(missing) = missing_for([forward, backward], &self.features) {
+                    let reason =
+                        format!("its backend is `tc`, and {missing}; give it `backend: wire` in the file");
+                    return Err(LabError::Link {
+                        link: link.name.clone(),
+                        reason,
+                    });
+                }
+                let [first, second] = self.midpoints_of(&link.name)?;
+                let forward = translate::for_kernel(forward, topology.seed);
+                let backward = translate::for_kernel(backward, topology.seed);
+                network.reshape(first, second, &forward, &backward)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn link_info(&self, link: &Link, statistics: &[LinkStatistics]) -> LinkInfo {
+        let end = |index: usize| LinkEndInfo {
+            node: link.endpoints[index].node.clone(),
+            interface: link.endpoints[index].interface.clone(),
+        };
+        let running = self.running.get(&link.name);
+        let counters = statistics.iter().find(|it| it.name == link.name);
+        LinkInfo {
+            name: link.name.clone(),
+            endpoints: [end(0), end(1)],
+            backend: running.map_or("none", |it| it.carrier.name()).to_owned(),
+            up: running.is_some_and(|it| it.up),
+            forward: translate::for_people(running.map_or(&link.forward, |it| &it.forward)),
+            backward: translate::for_people(running.map_or(&link.backward, |it| &it.backward)),
+            statistics: counters.and_then(|it| serde_json::to_value(it).ok()),
+        }
+    }
+
+    fn engine_link(&self, link: &Link, network: &Network) -> Result<LinkSpec, LabError> {
+        let names = self
+            .midpoints
+            .get(&link.name)
+            .ok_or_else(|| unknown(&link.name))?;
+        let mut interfaces = [0; 2];
+        for (interface, name) in interfaces.iter_mut().zip(names) {
+            *interface = network
+                .interface_index(WIRE_NAMESPACE, name)
+                .ok_or_else(|| LabError::Link {
+                    link: link.name.clone(),
+                    reason: format!("its midpoint `{name}` is missing"),
+                })?;
+        }
+        let (forward, backward) = (
+            translate::for_engine(&link.forward),
+            translate::for_engine(&link.backward),
+        );
+        Ok(LinkSpec {
+            name: link.name.clone(),
+            interfaces,
+            forward,
+            backward,
+        })
+    }
+
+    fn midpoints_of(&self, link: &str) -> Result<[Midpoint<'_>; 2], LabError> {
+        let names = self.midpoints.get(link).ok_or_else(|| unknown(link))?;
+        Ok(names.each_ref().map(|interface| Midpoint {
+            namespace: WIRE_NAMESPACE,
+            interface,
+        }))
+    }
+}
+
+fn carrier_of(link: &Link, features: &KernelFeatures) -> Result<Carrier, LabError> {
+    match (
+        link.backend,
+        missing_for([&link.forward, &link.backward], features),
+    ) {
+        (Backend::Wire, _) | (Backend::Auto, Some(_)) => Ok(Carrier::Wire),
+        (Backend::Auto | Backend::Tc, None) => Ok(Carrier::Tc),
+        (Backend::Tc, Some(missing)) => Err(LabError::MachineCannot {
+            what: format!("link `{}` asks for `backend: tc`, but {missing}", link.name),
+            remedy: "leave `backend` out, or use `backend: wire`".to_owned(),
+        }),
+    }
+}
+
+/// Why the kernel cannot do these two directions, if it cannot.
+fn missing_for(directions: [&Impairment; 2], features: &KernelFeatures) -> Option<&'static str> {
+    if !features.can_join() {
+        return Some("this kernel cannot join two interfaces (clsact, u32 and mirred are needed)");
+    }
+    directions.into_iter().find_map(|it| {
+        if translate::needs_netem(it) && !features.netem {
+            Some("this kernel has no netem (sch_netem), which delay, jitter and loss need")
+        } else if it.rate.is_some() && !features.tbf {
+            Some("this kernel has no tbf (sch_tbf), which a rate needs")
+        } else {
+            translate::kernel_cannot_say(it)
+        }
+    })
+}
+
+fn unknown(link: &str) -> LabError {
+    LabError::Link {
+        link: link.to_owned(),
+        reason: "the lab has no link of this name".to_owned(),
+    }
+}

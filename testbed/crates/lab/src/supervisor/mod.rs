@@ -1,0 +1,183 @@
+//! The process that owns a lab: it builds it, serves its control API, and undoes everything at the end.
+
+mod api;
+mod bring_up;
+mod environment;
+mod lab;
+mod links;
+mod network;
+mod node;
+mod probe;
+mod ready;
+mod reporter;
+mod services;
+mod splice;
+mod teardown;
+mod translate;
+
+pub use node::INIT_VERB;
+
+use std::io::{BufRead, BufReader, Read};
+use std::sync::Arc;
+
+use dfaas_control::LabState;
+use dfaas_process::Spawner;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinSet;
+
+use crate::error::LabError;
+use crate::progress::{LabRequest, Progress};
+use crate::state::{StateDirectory, SupervisorIdentity};
+use crate::supervisor::lab::Lab;
+use crate::supervisor::reporter::Reporter;
+use crate::tools::Tools;
+
+/// Runs a supervisor: reads a [`LabRequest`] from standard input, builds the lab and keeps it until it is told to end.
+/// Must be called before the process has threads. Returns the exit code.
+pub fn supervise() -> u8 {
+    let reporter = Reporter::default();
+    match prepare() {
+        Ok((lab, stdin)) => run(Arc::new(lab), stdin, reporter),
+        Err(error) => {
+            fail(&reporter, &error, false, Vec::new());
+            error.exit_code()
+        }
+    }
+}
+
+/// What has to happen while the process has one thread.
+fn prepare() -> Result<(Lab, BufReader<std::io::Stdin>), LabError> {
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(
+            tracing_subscriber::EnvFilter::try_from_env("DFAAS_TESTBED_LOG")
+                .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info")),
+        )
+        .with_ansi(false)
+        .with_writer(std::io::stderr)
+        .try_init();
+    let mut stdin = BufReader::new(std::io::stdin());
+    let mut line = String::new();
+    let request: Result<LabRequest, std::io::Error> = stdin
+        .read_line(&mut line)
+        .and_then(|_| serde_json::from_str(&line).map_err(std::io::Error::from));
+    let request =
+        request.map_err(|source| LabError::file("read the request from", "/dev/stdin".as_ref(), source))?;
+    let state_directory = StateDirectory::of(&request.topology.name);
+    let pid = i32::try_from(std::process::id()).unwrap_or(0);
+    let start_time = dfaas_process::start_time(pid)?;
+    state_directory.write_supervisor(SupervisorIdentity { pid, start_time })?;
+    let tools = Tools::find(&request.topology)?;
+    environment::enter(&state_directory.scratch())?;
+    let spawner = Spawner::start()?;
+    Ok((Lab::new(request, state_directory, tools, spawner)?, stdin))
+}
+
+fn run(lab: Arc<Lab>, stdin: BufReader<std::io::Stdin>, reporter: Reporter) -> u8 {
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(source) => {
+            let error = LabError::file("start", "the supervisor's runtime".as_ref(), source);
+            fail(&reporter, &error, false, Vec::new());
+            return error.exit_code();
+        }
+    };
+    watch_listener(&lab, stdin);
+    runtime.block_on(live(&lab, &reporter))
+}
+
+/// The whole life of a lab inside the runtime.
+async fn live(lab: &Arc<Lab>, reporter: &Reporter) -> u8 {
+    let mut tasks = JoinSet::new();
+    let started = tokio::select! {
+        started = start(lab, reporter, &mut tasks) => started,
+        () = end_requested(lab) => Err(LabError::Interrupted),
+    };
+    let mut code = 0;
+    match started {
+        Ok(agents) => {
+            lab.set_state(LabState::Ready);
+            lab.release_listener(); // before it hears that it may go
+            reporter.send(&Progress::Ready {
+                agents,
+                milliseconds: lab.elapsed_milliseconds(),
+            });
+            if !reporter.listener_gone() {
+                end_requested(lab).await;
+            }
+        }
+        Err(error) if lab.request.keep && !matches!(error, LabError::Interrupted) => {
+            tracing::error!("{error}");
+            lab.set_state(LabState::Failed);
+            lab.release_listener();
+            fail(reporter, &error, true, Vec::new());
+            end_requested(lab).await;
+        }
+        Err(error) => {
+            tracing::error!("{error}");
+            tasks.shutdown().await;
+            let left = teardown::take_down(lab).await;
+            code = if left.is_empty() { error.exit_code() } else { 4 };
+            fail(reporter, &error, false, left);
+            return code;
+        }
+    }
+    tasks.shutdown().await;
+    let left = teardown::take_down(lab).await;
+    if !left.is_empty() {
+        tracing::error!(?left, "clean-up incomplete");
+        code = 4;
+    }
+    code
+}
+
+async fn start(lab: &Arc<Lab>, reporter: &Reporter, tasks: &mut JoinSet<()>) -> Result<usize, LabError> {
+    let listener = api::listen(&lab.state_directory.control_socket())?;
+    tasks.spawn(api::serve(listener, Arc::clone(lab)));
+    let ports = bring_up::bind_ports(lab).await?;
+    bring_up::build_network(lab, reporter).await?;
+    if let Some(network) = lab.network() {
+        for port in ports {
+            tasks.spawn(port.serve(Arc::clone(&network)));
+        }
+    }
+    bring_up::start_nodes(lab, reporter).await
+}
+
+/// Resolves when the lab is asked to end: by the control API, by a signal, or by the end of the command that starts it.
+async fn end_requested(lab: &Lab) {
+    let (Ok(mut terminate), Ok(mut interrupt)) =
+        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
+        return lab.shutdown_requested().await;
+    };
+    tokio::select! {
+        () = lab.shutdown_requested() => {}
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+}
+
+/// Until the lab is ready, the end of standard input means that the starting command was interrupted or killed.
+fn watch_listener(lab: &Arc<Lab>, mut stdin: BufReader<std::io::Stdin>) {
+    let lab = Arc::downgrade(lab);
+    std::thread::spawn(move || {
+        let mut rest = [0; 64];
+        while matches!(stdin.read(&mut rest), Ok(count) if count > 0) {}
+        if let Some(lab) = lab.upgrade() {
+            lab.listener_ended();
+        }
+    });
+}
+
+fn fail(reporter: &Reporter, error: &LabError, kept: bool, left: Vec<String>) {
+    reporter.send(&Progress::Failed {
+        message: error.to_string(),
+        exit_code: error.exit_code(),
+        kept,
+        left,
+    });
+}

@@ -1,0 +1,361 @@
+//! A node while the lab runs: its namespace always, its init and services once it has them.
+
+use std::os::fd::BorrowedFd;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use dfaas_control::{NodeState, ServiceInfo};
+use dfaas_model::Node;
+use dfaas_process::{
+    Bind, Cgroup, CgroupDirectory, CgroupReference, Event, ExitStatus, Hierarchies, Init, InitSpec, Limits,
+    NodeReference, Restart, ServiceSpec,
+};
+use indexmap::IndexMap;
+
+use crate::error::LabError;
+use crate::launch::last_lines;
+use crate::ledger::Undo;
+use crate::supervisor::lab::{Lab, lock};
+use crate::supervisor::services::NODE_PROGRAMS;
+
+/// The hidden verb of the command line program that becomes a node's first process.
+pub const INIT_VERB: &str = "node-init";
+/// How long a node's surroundings may take to be made; a hundred nodes at once on two cores need seconds.
+const INIT_LIMIT: Duration = Duration::from_secs(60);
+
+/// One node.
+pub(crate) struct RunningNode {
+    pub(crate) name: String,
+    /// Held while an init is being started, so that two callers do not start two.
+    starting: tokio::sync::Mutex<()>,
+    inner: Arc<Mutex<Inner>>,
+}
+
+#[derive(Default)]
+struct Inner {
+    running: bool,
+    init: Option<Arc<Init>>,
+    cgroup: Option<Cgroup>,
+    ended: Option<ExitStatus>,
+    services: IndexMap<String, Service>,
+}
+
+struct Service {
+    state: &'static str,
+    pid: Option<i32>,
+    restarts: u32,
+    /// How it ended last, if it ever did.
+    ended: Option<ExitStatus>,
+}
+
+impl RunningNode {
+    pub(crate) fn new(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            starting: tokio::sync::Mutex::default(),
+            inner: Arc::default(),
+        }
+    }
+
+    pub(crate) fn state(&self) -> NodeState {
+        let inner = lock(&self.inner);
+        match (&inner.init, inner.ended, inner.running) {
+            (None, ..) => NodeState::Idle,
+            (Some(_), Some(_), _) => NodeState::Stopped,
+            (Some(_), None, true) => NodeState::Running,
+            (Some(_), None, false) if inner.services.is_empty() => NodeState::Idle,
+            (Some(_), None, false) => NodeState::Starting,
+        }
+    }
+
+    pub(crate) fn pid(&self) -> Option<i32> {
+        lock(&self.inner).init.as_ref().map(|init| init.pid())
+    }
+
+    pub(crate) fn services(&self) -> Vec<ServiceInfo> {
+        let inner = lock(&self.inner);
+        let info = |(name, service): (&String, &Service)| ServiceInfo {
+            name: name.clone(),
+            state: service.state.to_owned(),
+            pid: service.pid,
+            restarts: service.restarts,
+        };
+        inner.services.iter().map(info).collect()
+    }
+
+    pub(crate) fn mark_running(&self) {
+        lock(&self.inner).running = true;
+    }
+
+    /// The node's init, started now if it has none.
+    pub(crate) async fn ensure_init(&self, lab: &Arc<Lab>) -> Result<NodeReference, LabError> {
+        let _starting = self.starting.lock().await;
+        if let Some(init) = &lock(&self.inner).init {
+            return Ok(init.reference());
+        }
+        let (lab, name, inner) = (Arc::clone(lab), self.name.clone(), Arc::clone(&self.inner));
+        let started = tokio::task::spawn_blocking(move || start_init(&lab, &name, &inner));
+        started.await.map_err(|error| self.error(error.to_string()))?
+    }
+
+    /// Starts a service and returns when its program has been executed.
+    pub(crate) async fn start_service(&self, specification: ServiceSpec) -> Result<(), LabError> {
+        let init = lock(&self.inner)
+            .init
+            .clone()
+            .ok_or_else(|| self.error("it has no init".to_owned()))?;
+        let name = specification.name.clone();
+        let starting = Service {
+            state: "starting",
+            pid: None,
+            restarts: 0,
+            ended: None,
+        };
+        lock(&self.inner).services.insert(name, starting);
+        let started = tokio::task::spawn_blocking(move || init.start_service(specification)).await;
+        started
+            .map_err(|error| self.error(error.to_string()))?
+            .map_err(LabError::from)
+    }
+
+    /// Fails with the last log lines if a service has ended: before the node is ready nothing may.
+    pub(crate) fn check_services(&self, lab: &Lab) -> Result<(), LabError> {
+        let ended = {
+            let inner = lock(&self.inner);
+            if let Some(status) = inner.ended {
+                return Err(self.error(format!("its init ended ({status})")));
+            }
+            inner
+                .services
+                .iter()
+                .find_map(|(name, service)| Some((name.clone(), service.ended?)))
+        };
+        match ended {
+            None => Ok(()),
+            Some((service, status)) => {
+                let log = self.last_log_lines(lab, &service);
+                Err(self.error(format!(
+                    "service `{service}` ended while it started ({status}){log}"
+                )))
+            }
+        }
+    }
+
+    /// Runs one command to its end; anything but exit code 0 is an error.
+    pub(crate) async fn run_command(
+        &self,
+        lab: &Arc<Lab>,
+        number: usize,
+        command: &str,
+    ) -> Result<(), LabError> {
+        let node = lab.request.topology.nodes.get(&self.name);
+        let env = node.map(|node| node.env.clone()).unwrap_or_default();
+        let name = format!("exec-{number}");
+        let specification = ServiceSpec {
+            name: name.clone(),
+            command: ["/bin/sh", "-c", command].map(str::to_owned).to_vec(),
+            env: std::iter::once((
+                "PATH".to_owned(),
+                crate::supervisor::services::DEFAULT_PATH.to_owned(),
+            ))
+            .chain(env)
+            .collect(),
+            directory: "/".into(),
+            restart: Restart::Never,
+            files: Vec::new(),
+        };
+        self.start_service(specification).await?;
+        let status = loop {
+            if let Some(status) = lock(&self.inner)
+                .services
+                .get(&name)
+                .and_then(|service| service.ended)
+            {
+                break status;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        };
+        if status.success() {
+            lock(&self.inner).services.shift_remove(&name);
+            return Ok(());
+        }
+        let log = self.last_log_lines(lab, &name);
+        Err(self.error(format!("`{command}` failed ({status}){log}")))
+    }
+
+    pub(crate) fn last_log_lines(&self, lab: &Lab, service: &str) -> String {
+        let path = lab
+            .state_directory
+            .logs()
+            .join(&self.name)
+            .join(format!("{service}.log"));
+        match last_lines(&path, 8) {
+            text if text.is_empty() => "; it logged nothing".to_owned(),
+            text => format!("; its last words:\n{text}"),
+        }
+    }
+
+    /// Ends the node and returns what is left of it, in words.
+    pub(crate) async fn stop(&self, grace: Duration) -> Vec<String> {
+        let _starting = self.starting.lock().await;
+        let inner = Arc::clone(&self.inner);
+        let stopped = tokio::task::spawn_blocking(move || {
+            let (init, cgroup) = {
+                let mut inner = lock(&inner);
+                (inner.init.clone(), inner.cgroup.take())
+            };
+            let mut left = Vec::new();
+            if let Some(Err(error)) = init.map(|init| init.shutdown(grace)) {
+                left.push(error.to_string());
+            }
+            if let Some(Err(error)) = cgroup.map(|cgroup| cgroup.kill_all().and_then(|()| cgroup.remove())) {
+                left.push(error.to_string());
+            }
+            left
+        });
+        stopped
+            .await
+            .unwrap_or_else(|error| vec![format!("node `{}`: {error}", self.name)])
+    }
+
+    fn error(&self, reason: String) -> LabError {
+        LabError::Node {
+            node: self.name.clone(),
+            reason,
+        }
+    }
+}
+
+fn start_init(lab: &Arc<Lab>, name: &str, inner: &Arc<Mutex<Inner>>) -> Result<NodeReference, LabError> {
+    let error = |reason: &str| LabError::Node {
+        node: name.to_owned(),
+        reason: reason.to_owned(),
+    };
+    let topology = &lab.request.topology;
+    let node = topology
+        .nodes
+        .get(name)
+        .ok_or_else(|| error("no node has this name"))?;
+    let network = lab.network().ok_or_else(|| error("the lab has no network"))?;
+    let namespace = network
+        .namespace(name)
+        .ok_or_else(|| error("it has no namespace"))?;
+    let cgroup = make_cgroup(lab, node)?;
+    let specification = init_specification(lab, node, namespace, &cgroup)?;
+    let events = Arc::clone(inner);
+    let weak_lab = Arc::downgrade(lab);
+    let node_name = name.to_owned();
+    let init = lab.spawner.spawn_init(specification, move |event| {
+        if let (Event::Warning { text }, Some(lab)) = (&event, weak_lab.upgrade()) {
+            lab.warn(format!("node `{node_name}`: {text}"));
+        }
+        note(&mut lock(&events), event);
+    })?;
+    lock(inner).cgroup = Some(cgroup);
+    init.wait_ready(INIT_LIMIT)?;
+    let reference = init.reference();
+    lock(inner).init = Some(Arc::new(init));
+    Ok(reference)
+}
+
+/// The node's control group, with its limits; its end is in the ledger before it exists.
+fn make_cgroup(lab: &Lab, node: &Node) -> Result<Cgroup, LabError> {
+    let path = format!("dfaas-testbed/{}/{}", lab.name(), node.name);
+    let limits = Limits {
+        cpus: node.limits.cpus,
+        memory_bytes: node.limits.memory_bytes,
+        pids: node.limits.pids,
+    };
+    let hierarchies = Hierarchies::detect()?;
+    let directories = hierarchies
+        .bases
+        .iter()
+        .map(|(&hierarchy, base)| CgroupDirectory {
+            hierarchy,
+            base: base.clone(),
+            path: base.join(&path),
+        });
+    lab.ledger.record(&Undo::RemoveCgroup {
+        cgroup: CgroupReference {
+            directories: directories.collect(),
+        },
+    })?;
+    let (cgroup, not_applied) = Cgroup::create_in(&hierarchies, &path, &limits)?;
+    for missing in not_applied {
+        lab.warn(format!("node `{}`: {missing}", node.name));
+    }
+    Ok(cgroup)
+}
+
+fn init_specification(
+    lab: &Lab,
+    node: &Node,
+    namespace: BorrowedFd<'_>,
+    cgroup: &Cgroup,
+) -> Result<InitSpec, LabError> {
+    let make = |path: PathBuf| match std::fs::create_dir_all(&path) {
+        Ok(()) => Ok(path),
+        Err(source) => Err(LabError::file("create", &path, source)),
+    };
+    let scratch = make(lab.state_directory.scratch().join(&node.name))?;
+    let logs = make(lab.state_directory.logs().join(&node.name))?;
+    let namespace = namespace
+        .try_clone_to_owned()
+        .map_err(|source| LabError::file("copy", "a descriptor".as_ref(), source))?;
+    let arguments = vec![INIT_VERB.to_owned()];
+    let mut specification = InitSpec::new(&node.name, "/proc/self/exe", arguments, namespace, scratch, logs);
+    let nodes = lab.request.plan.nodes();
+    specification.hosts = nodes
+        .filter_map(|it| Some((it.address?, it.name.clone())))
+        .collect();
+    specification
+        .binds
+        .push(Bind::read_only(&lab.tools.directory, NODE_PROGRAMS));
+    for volume in &node.volumes {
+        let (source, target) = (PathBuf::from(&volume.source), PathBuf::from(&volume.target));
+        specification.binds.push(Bind {
+            source,
+            target,
+            read_only: volume.read_only,
+        });
+    }
+    specification.cgroup = Some(cgroup.reference().clone());
+    Ok(specification)
+}
+
+/// Keeps the state of a node's services up to date.
+fn note(inner: &mut Inner, event: Event) {
+    match event {
+        Event::ServiceStarted {
+            name, pid, restarts, ..
+        } => {
+            if let Some(service) = inner.services.get_mut(&name) {
+                (service.state, service.pid, service.restarts) = ("running", Some(pid), restarts);
+            }
+        }
+        Event::ServiceExited {
+            name,
+            status,
+            will_restart_in,
+        } => {
+            tracing::info!(service = name, %status, "a service ended");
+            if let Some(service) = inner.services.get_mut(&name) {
+                service.state = if will_restart_in.is_some() {
+                    "restarting"
+                } else {
+                    "stopped"
+                };
+                service.pid = None;
+                service.ended = Some(status);
+            }
+        }
+        Event::InitExited { status } => {
+            inner.ended = Some(status);
+            for service in inner.services.values_mut() {
+                (service.state, service.pid) = ("stopped", None);
+            }
+        }
+        _ => {}
+    }
+}

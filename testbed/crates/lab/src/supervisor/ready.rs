@@ -1,0 +1,131 @@
+//! When a `dfaas` node is ready: its proxy answers, each of its functions has run once through the proxy, and its
+//! agent knows every agent it can reach.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use dfaas_agent_api::metrics;
+use dfaas_model::{Node, Service};
+use dfaas_netns::Network;
+use tokio::time::{Instant, sleep};
+
+use crate::error::LabError;
+use crate::supervisor::lab::Lab;
+use crate::supervisor::probe;
+use crate::supervisor::services::port;
+
+/// How long a node may take from its first service to ready. Fifty nodes on two cores need a good part of it.
+const LIMIT: Duration = Duration::from_secs(120);
+/// Between two looks at a service that starts.
+const SERVICE_INTERVAL: Duration = Duration::from_millis(10);
+/// Between two calls of a function. A call that the node counts as load must not use up a small `maxrate`.
+const FUNCTION_INTERVAL: Duration = Duration::from_millis(200);
+
+/// Waits until a service that was just started answers.
+pub(crate) async fn service_answers(lab: &Lab, node: &str, service: Service) -> Result<(), LabError> {
+    let network = network(lab, node)?;
+    let (port, path) = match service {
+        Service::Haproxy => (port::HAPROXY, "/"),
+        Service::Faas => (port::GATEWAY, "/healthz"),
+        Service::Agent => (port::AGENT, "/metrics"),
+    };
+    let deadline = Instant::now() + LIMIT;
+    loop {
+        if probe::get(&network, node, port, path).await.is_some() {
+            return Ok(());
+        }
+        lab.check_services(node)?;
+        if Instant::now() > deadline {
+            return Err(too_late(
+                lab,
+                node,
+                &format!("{service} does not answer on port {port}"),
+                &service.to_string(),
+            ));
+        }
+        sleep(SERVICE_INTERVAL).await;
+    }
+}
+
+/// Waits until every function of the node has run once through the node's proxy.
+pub(crate) async fn functions_answer(lab: &Lab, node: &Node) -> Result<(), LabError> {
+    let network = network(lab, &node.name)?;
+    let deadline = Instant::now() + LIMIT;
+    for function in node
+        .functions
+        .values()
+        .filter(|function| function.maxrate != Some(0))
+    {
+        let path = format!("/function/{}", function.name);
+        loop {
+            let answer = probe::get(&network, &node.name, port::HAPROXY, &path).await;
+            match &answer {
+                // A function that ends with an error on an empty body has run all the same.
+                Some(answer) if answer.status < 400 => break,
+                Some(answer) if answer.status == 500 && !answer.body.starts_with("exec:") => break,
+                Some(answer) if answer.status == 500 => {
+                    let reason = format!(
+                        "function `{}` cannot run: {}",
+                        function.name,
+                        answer.body.trim_end()
+                    );
+                    return Err(LabError::Node {
+                        node: node.name.clone(),
+                        reason,
+                    });
+                }
+                _ => {}
+            }
+            lab.check_services(&node.name)?;
+            if Instant::now() > deadline {
+                let last = answer.map_or("no answer".to_owned(), |answer| {
+                    format!("status {}", answer.status)
+                });
+                let reason = format!(
+                    "function `{}` has not answered through HAProxy (last: {last})",
+                    function.name
+                );
+                return Err(too_late(lab, &node.name, &reason, "agent"));
+            }
+            sleep(FUNCTION_INTERVAL).await;
+        }
+    }
+    Ok(())
+}
+
+/// Waits until the node's agent knows `expected` other agents.
+pub(crate) async fn agent_knows_peers(lab: &Lab, node: &str, expected: usize) -> Result<(), LabError> {
+    let network = network(lab, node)?;
+    let deadline = Instant::now() + LIMIT;
+    loop {
+        let page = probe::get(&network, node, port::AGENT, "/metrics").await;
+        let known = page
+            .and_then(|page| probe::metric(&page.body, metrics::PEERS))
+            .unwrap_or(0.0);
+        #[expect(clippy::cast_precision_loss, reason = "a lab has far fewer than 2^52 nodes")]
+        if known >= expected as f64 {
+            return Ok(());
+        }
+        lab.check_services(node)?;
+        if Instant::now() > deadline {
+            let reason = format!("its agent knows {known} of {expected} other agents");
+            return Err(too_late(lab, node, &reason, "agent"));
+        }
+        sleep(Duration::from_millis(20)).await;
+    }
+}
+
+fn network(lab: &Lab, node: &str) -> Result<Arc<Network>, LabError> {
+    lab.network().ok_or_else(|| LabError::Node {
+        node: node.to_owned(),
+        reason: "the network is gone".to_owned(),
+    })
+}
+
+fn too_late(lab: &Lab, node: &str, reason: &str, service: &str) -> LabError {
+    let log = lab.last_log_lines(node, service);
+    LabError::Node {
+        node: node.to_owned(),
+        reason: format!("not ready after {} s: {reason}{log}", LIMIT.as_secs()),
+    }
+}

@@ -1,0 +1,227 @@
+//! What runs in a `dfaas` node: HAProxy, the FaaS platform and the agent, in this order.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::PathBuf;
+
+use dfaas_agent_api::haproxy::{InitialSettings, initial_haproxy_configuration, sockets};
+use dfaas_model::{Node, PlannedNode, Service};
+use dfaas_process::{Restart, ServiceSpec};
+use serde_json::json;
+
+use crate::error::LabError;
+use crate::tools::Tools;
+
+/// Ports inside a node; the same on every node, since each has its own network.
+pub(crate) mod port {
+    /// HAProxy, where load arrives.
+    pub(crate) const HAPROXY: u16 = 80;
+    /// OpenFaaS gateway.
+    pub(crate) const GATEWAY: u16 = 8080;
+    /// Metrics of the gateway.
+    pub(crate) const GATEWAY_METRICS: u16 = 8082;
+    /// OpenFaaS provider.
+    pub(crate) const PROVIDER: u16 = 8081;
+    /// The agent's libp2p listener.
+    pub(crate) const LIBP2P: u16 = 6000;
+    /// The agent's health and metrics.
+    pub(crate) const AGENT: u16 = 8008;
+}
+
+const HAPROXY_CONFIGURATION: &str = "/run/haproxy/haproxy.cfg";
+const AGENT_KEY: &str = "/run/dfaas/agent/key.pem";
+const DEPLOYMENTS: &str = "/run/dfaas/faas/functions.json";
+const FAAS_STATE: &str = "/run/dfaas/faas/state";
+/// Where the testbed's own programs are visible inside a node.
+pub(crate) const NODE_PROGRAMS: &str = "/run/dfaas/bin";
+
+/// The label by which the agent knows what a node can serve, in requests per second.
+const MAXIMUM_RATE_LABEL: &str = "dfaas.maxrate";
+/// Where programs are looked for inside a node.
+pub(crate) const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// Another agent that a node's agent can reach.
+#[derive(Debug, Clone)]
+pub(crate) struct Peer {
+    /// Its libp2p peer id.
+    pub(crate) peer_id: String,
+    /// The address of its node.
+    pub(crate) address: IpAddr,
+}
+
+/// Everything the services of one node depend on.
+pub(crate) struct ServiceContext<'a> {
+    pub(crate) node: &'a Node,
+    pub(crate) planned: &'a PlannedNode,
+    /// The agent's private key, PKCS#8 in PEM.
+    pub(crate) private_key: &'a str,
+    pub(crate) peers: &'a [Peer],
+    pub(crate) tools: &'a Tools,
+}
+
+impl ServiceContext<'_> {
+    /// The specification of one service.
+    pub(crate) fn specification(&self, service: Service) -> Result<ServiceSpec, LabError> {
+        match service {
+            Service::Haproxy => Ok(self.haproxy()),
+            Service::Faas => self.faas(),
+            Service::Agent => Ok(self.agent()),
+        }
+    }
+
+    fn haproxy(&self) -> ServiceSpec {
+        let haproxy = self.tools.haproxy.display().to_string();
+        let command = [
+            haproxy.as_str(),
+            "-W",
+            "-db",
+            "-S",
+            &format!("{},level,admin", sockets::MASTER),
+            "-f",
+            HAPROXY_CONFIGURATION,
+        ]
+        .map(str::to_owned)
+        .to_vec();
+        let configuration = initial_haproxy_configuration(&InitialSettings::default());
+        self.service(
+            "haproxy",
+            command,
+            BTreeMap::new(),
+            vec![(HAPROXY_CONFIGURATION.into(), configuration.into_bytes())],
+        )
+    }
+
+    fn faas(&self) -> Result<ServiceSpec, LabError> {
+        let deployments: Vec<_> = self.node.functions.values().map(deployment).collect();
+        let deployments = serde_json::to_vec_pretty(&deployments).map_err(|error| LabError::Node {
+            node: self.node.name.clone(),
+            reason: error.to_string(),
+        })?;
+        let command = vec![
+            format!("{NODE_PROGRAMS}/dfaas-faas"),
+            "--gateway-port".to_owned(),
+            port::GATEWAY.to_string(),
+            "--metrics-port".to_owned(),
+            port::GATEWAY_METRICS.to_string(),
+            "--provider-port".to_owned(),
+            port::PROVIDER.to_string(),
+            "--bind".to_owned(),
+            "0.0.0.0".to_owned(),
+            "--deploy".to_owned(),
+            DEPLOYMENTS.to_owned(),
+            "--state-directory".to_owned(),
+            FAAS_STATE.to_owned(),
+        ];
+        Ok(self.service(
+            "faas",
+            command,
+            BTreeMap::new(),
+            vec![(DEPLOYMENTS.into(), deployments)],
+        ))
+    }
+
+    fn agent(&self) -> ServiceSpec {
+        let program = match &self.node.agent.binary {
+            Some(path) => path.clone(),
+            None => format!("{NODE_PROGRAMS}/dfaas-agent"),
+        };
+        let files = vec![(PathBuf::from(AGENT_KEY), self.private_key.as_bytes().to_vec())];
+        self.service("agent", vec![program], self.agent_environment(), files)
+    }
+
+    /// The agent's whole configuration: what this node gives it, then what the topology says.
+    fn agent_environment(&self) -> BTreeMap<String, String> {
+        let address = self.planned.address.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
+        let bootstrap: Vec<String> = self
+            .peers
+            .iter()
+            .map(|peer| {
+                format!(
+                    "{}/tcp/{}/p2p/{}",
+                    multiaddress(peer.address),
+                    port::LIBP2P,
+                    peer.peer_id
+                )
+            })
+            .collect();
+        let mut environment = BTreeMap::new();
+        let mut set = |key: &str, value: String| environment.insert(key.to_owned(), value);
+        set(
+            "AGENT_LISTEN",
+            format!("{}/tcp/{}", multiaddress(address), port::LIBP2P),
+        );
+        set("AGENT_NODE_IP", address.to_string());
+        set("AGENT_HAPROXY_HOST", address.to_string());
+        set("AGENT_HAPROXY_PORT", port::HAPROXY.to_string());
+        set("AGENT_PRIVATE_KEY_FILE", AGENT_KEY.to_owned());
+        set("AGENT_BOOTSTRAP_NODES", (!bootstrap.is_empty()).to_string());
+        set("AGENT_BOOTSTRAP_NODES_LIST", bootstrap.join(","));
+        set("AGENT_OPENFAAS_HOST", "127.0.0.1".to_owned());
+        set("AGENT_OPENFAAS_PORT", port::GATEWAY.to_string());
+        set("AGENT_HTTPSERVER_HOST", "127.0.0.1".to_owned());
+        set("AGENT_HTTPSERVER_PORT", port::AGENT.to_string());
+        set("AGENT_HAPROXY_CONFIG_FILE", HAPROXY_CONFIGURATION.to_owned());
+        set("AGENT_HAPROXY_SOCK_PATH", format!("unix://{}", sockets::RUNTIME));
+        set(
+            "AGENT_HAPROXY_MASTER_SOCK_PATH",
+            format!("unix://{}", sockets::MASTER),
+        );
+        environment.extend(
+            self.node
+                .agent
+                .env
+                .iter()
+                .map(|(key, value)| (key.clone(), value.clone())),
+        );
+        environment
+    }
+
+    fn service(
+        &self,
+        name: &str,
+        command: Vec<String>,
+        mut env: BTreeMap<String, String>,
+        files: Vec<(PathBuf, Vec<u8>)>,
+    ) -> ServiceSpec {
+        env.entry("PATH".to_owned())
+            .or_insert_with(|| DEFAULT_PATH.to_owned());
+        env.extend(
+            self.node
+                .env
+                .iter()
+                .map(|(key, value)| (key.clone(), value.clone())),
+        );
+        ServiceSpec {
+            name: name.to_owned(),
+            command,
+            env,
+            directory: "/".into(),
+            restart: Restart::Always,
+            files,
+        }
+    }
+}
+
+/// The body of an OpenFaaS deployment request for one function of the topology.
+fn deployment(function: &dfaas_model::Function) -> serde_json::Value {
+    let mut labels: serde_json::Map<_, _> = function
+        .labels
+        .iter()
+        .map(|(key, value)| (key.clone(), json!(value)))
+        .collect();
+    if let Some(maxrate) = function.maxrate {
+        labels.insert(MAXIMUM_RATE_LABEL.to_owned(), json!(maxrate.to_string()));
+    }
+    let image = function
+        .image
+        .clone()
+        .unwrap_or_else(|| format!("ghcr.io/openfaas/{}:latest", function.name));
+    json!({ "service": function.name, "image": image, "envVars": function.env, "labels": labels })
+}
+
+fn multiaddress(address: IpAddr) -> String {
+    match address {
+        IpAddr::V4(address) => format!("/ip4/{address}"),
+        IpAddr::V6(address) => format!("/ip6/{address}"),
+    }
+}

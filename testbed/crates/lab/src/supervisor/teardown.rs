@@ -1,0 +1,59 @@
+//! The end of a lab: every step undone, all errors collected.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use dfaas_control::LabState;
+use futures::future::join_all;
+use nix::mount::{MntFlags, umount2};
+
+use crate::supervisor::lab::Lab;
+
+/// How long services may take to end after SIGTERM.
+const GRACE: Duration = Duration::from_secs(2);
+/// How long the kernel may take to remove all devices. It does so in the background; 1000 nodes take about half a second.
+const DEVICE_LIMIT: Duration = Duration::from_secs(20);
+
+/// Takes everything down and returns what is left, in words.
+pub(crate) async fn take_down(lab: &Arc<Lab>) -> Vec<String> {
+    lab.set_state(LabState::Stopping);
+    let mut left: Vec<String> = join_all(lab.nodes.iter().map(|node| node.stop(GRACE)))
+        .await
+        .into_iter()
+        .flatten()
+        .collect();
+    let _building = lab.building.lock().await;
+    let (network, links) = lab.release_network();
+    let closing = tokio::task::spawn_blocking(move || {
+        if let Some(links) = links {
+            links.stop();
+        }
+        let Some(network) = network else { return None };
+        match Arc::try_unwrap(network) {
+            Ok(network) => network.close(DEVICE_LIMIT).err().map(|error| error.to_string()),
+            // A connection into a node is still being made; the network goes with it, and with this process at the latest.
+            Err(shared) => {
+                drop(shared);
+                None
+            }
+        }
+    });
+    match closing.await {
+        Ok(None) => {}
+        Ok(Some(error)) => left.push(error),
+        Err(error) => left.push(format!("network: {error}")),
+    }
+    if left.is_empty() {
+        left.extend(remove_state(lab));
+    }
+    left
+}
+
+/// The scratch tmpfs first: it is a mount inside the directory.
+fn remove_state(lab: &Lab) -> Option<String> {
+    let scratch = lab.state_directory.scratch();
+    if let Err(errno) = umount2(&scratch, MntFlags::MNT_DETACH) {
+        return Some(format!("{}: {}", scratch.display(), errno.desc()));
+    }
+    lab.state_directory.remove().err().map(|error| error.to_string())
+}

@@ -1,0 +1,155 @@
+//! The verbs: one module each.
+
+mod check;
+mod completions;
+mod doctor;
+mod down;
+mod exec;
+mod init;
+mod inspect;
+mod invoke;
+mod logs;
+mod ls;
+mod plan;
+mod report;
+mod run;
+mod schema;
+mod up;
+
+use clap::{Args, Parser, Subcommand};
+use dfaas_model::Override;
+
+use crate::error::CliError;
+use crate::files::parse_override;
+
+/// Federations of edge nodes on one Linux machine.
+///
+/// A topology file describes nodes and links; `up` brings it to life. A scenario file describes an experiment on a
+/// topology; `run` carries it out and judges it.
+#[derive(Debug, Parser)]
+#[command(
+    name = "dfaas-testbed",
+    version,
+    max_term_width = 100,
+    propagate_version = true
+)]
+#[command(
+    after_help = "Exit codes: 0 fine, 1 expectations not met, 2 bad input or usage, 3 this machine cannot, \
+4 clean-up incomplete, 5 the operation failed, 130 interrupted."
+)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Write a commented topology and scenario to start from
+    Init(init::InitArguments),
+    /// Check a topology or scenario file without touching the machine
+    Check(check::CheckArguments),
+    /// Print every step that `up` would take
+    Plan(plan::PlanArguments),
+    /// Bring a topology to life; returns when it is ready
+    Up(up::UpArguments),
+    /// Take a lab down; returns when nothing of it is left
+    Down(down::DownArguments),
+    /// List the labs of this machine
+    Ls(ls::LsArguments),
+    /// Show a lab's nodes, links and services
+    Inspect(inspect::InspectArguments),
+    /// Run a command inside a node
+    Exec(exec::ExecArguments),
+    /// Open a shell inside a node
+    Shell(exec::ShellArguments),
+    /// Print what a node's services have logged
+    Logs(logs::LogsArguments),
+    /// Call a function of a node, as a user of that node would
+    Invoke(invoke::InvokeArguments),
+    /// Carry out a scenario, judge it and write its report
+    Run(run::RunArguments),
+    /// Rebuild the report of a run from its files
+    Report(report::ReportArguments),
+    /// Tell what this machine can do and what is missing
+    Doctor(doctor::DoctorArguments),
+    /// Print the JSON schema of a file type, for editors
+    Schema(schema::SchemaArguments),
+    /// Print a completion script for a shell
+    Completions(completions::CompletionsArguments),
+    /// The process that owns a lab
+    #[command(hide = true)]
+    Supervise,
+    /// The first process of a node
+    #[command(hide = true)]
+    NodeInit,
+    /// The load generator
+    #[command(hide = true)]
+    Load,
+}
+
+/// Which lab a verb means.
+#[derive(Debug, Args)]
+pub(crate) struct LabChoice {
+    /// The lab [default: the only one running]
+    #[arg(short, long, value_name = "NAME")]
+    lab: Option<String>,
+}
+
+/// Values that win over the file.
+#[derive(Debug, Args)]
+pub(crate) struct Overrides {
+    /// Set a value: a dotted path into the topology, or a parameter of the scenario
+    #[arg(long, value_name = "KEY=VALUE", value_parser = parse_override)]
+    set: Vec<Override>,
+}
+
+/// Carries a verb out and returns the exit code.
+pub(crate) fn dispatch(arguments: Arguments) -> Result<u8, CliError> {
+    match arguments.verb {
+        Verb::Init(arguments) => init::run(&arguments),
+        Verb::Check(arguments) => check::run(&arguments),
+        Verb::Plan(arguments) => plan::run(&arguments),
+        Verb::Up(arguments) => up::run(&arguments),
+        Verb::Down(arguments) => down::run(&arguments),
+        Verb::Ls(arguments) => ls::run(&arguments),
+        Verb::Inspect(arguments) => inspect::run(&arguments),
+        Verb::Exec(arguments) => exec::run(&arguments),
+        Verb::Shell(arguments) => exec::run_shell(&arguments),
+        Verb::Logs(arguments) => logs::run(&arguments),
+        Verb::Invoke(arguments) => invoke::run(&arguments),
+        Verb::Run(arguments) => run::run(&arguments),
+        Verb::Report(arguments) => report::run(&arguments),
+        Verb::Doctor(arguments) => doctor::run(&arguments),
+        Verb::Schema(arguments) => schema::run(&arguments),
+        Verb::Completions(arguments) => completions::run(&arguments),
+        Verb::Supervise => Ok(dfaas_lab::supervise()),
+        Verb::NodeInit => dfaas_process::init_main(),
+        Verb::Load => Ok(u8::try_from(dfaas_experiment::load_main()).unwrap_or(5)),
+    }
+}
+
+/// Runs one verb's calls to a supervisor.
+pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> Result<T, CliError> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(CliError::failed)?;
+    Ok(runtime.block_on(future))
+}
+
+/// Writes to standard output. A reader that has gone away (`| head`) is no error: there is nobody left to tell.
+pub(crate) fn print(text: &str) -> Result<(), CliError> {
+    use std::io::Write;
+    let mut stdout = std::io::stdout().lock();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(CliError::failed(error)),
+        _ => Ok(()),
+    }
+}
+
+/// Writes a value as JSON for a program to read.
+pub(crate) fn print_json(value: &impl serde::Serialize) -> Result<(), CliError> {
+    let mut text = serde_json::to_string_pretty(value).map_err(CliError::failed)?;
+    text.push('\n');
+    print(&text)
+}

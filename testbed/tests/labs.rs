@@ -1,0 +1,401 @@
+//! Labs of hosts and switches: they come up, do what the file says, and leave nothing behind, however they end.
+
+mod support;
+
+use nix::sys::signal::Signal;
+use support::{Lab, is_running, kill, root, text, wait_for};
+
+const PAIR: &str = "
+name: NAME
+nodes:
+  a: { kind: host }
+  b: { kind: host }
+  s: { kind: switch }
+links:
+  - { endpoints: [a, s], delay: 10ms }
+  - { endpoints: [b, s], delay: 5ms }
+";
+
+/// Round-trip times in milliseconds that `ping` saw.
+fn ping(lab: &Lab, from: &str, to: &str, count: u32) -> Vec<f64> {
+    let output = lab.ok(&[
+        "exec",
+        "-l",
+        &lab.name,
+        from,
+        "--",
+        "ping",
+        "-i",
+        "0.05",
+        "-c",
+        &count.to_string(),
+        to,
+    ]);
+    output
+        .lines()
+        .filter_map(|line| line.split_once("time="))
+        .map(|(_, rest)| rest.split(' ').next().unwrap().parse().unwrap())
+        .collect()
+}
+
+#[test]
+fn a_lab_has_the_delays_of_its_file_and_leaves_nothing_behind() {
+    if !root() {
+        return;
+    }
+    let lab = Lab::new(PAIR);
+    lab.up();
+    let times = ping(&lab, "a", "b", 10); // by name, from /etc/hosts
+    assert_eq!(times.len(), 10, "no packet is lost");
+    let fastest = times.iter().copied().fold(f64::INFINITY, f64::min);
+    assert!(
+        (30.0..36.0).contains(&fastest),
+        "2 × (10 ms + 5 ms), measured {times:?}"
+    );
+
+    let detail = lab.json(&["inspect", "-l", &lab.name, "--json"]);
+    assert_eq!(detail["state"], "ready");
+    assert_eq!(detail["links"][0]["name"], "a--s");
+    let backend = detail["links"][0]["backend"].as_str().unwrap();
+    assert!(["wire", "tc"].contains(&backend), "{backend}");
+
+    let listed = lab.json(&["ls", "--json"]);
+    assert_eq!(listed[0]["name"], lab.name.as_str());
+    assert_eq!(listed[0]["pid"], lab.supervisor_pid());
+    assert_eq!(listed[0]["state"], "ready");
+    assert_eq!(listed[0]["nodes"], 3);
+
+    let processes = lab.processes();
+    assert!(
+        processes.len() >= 2,
+        "the supervisor and the init that exec needed: {processes:?}"
+    );
+    lab.ok(&["down"]);
+    lab.assert_gone(&processes);
+}
+
+#[test]
+fn loss_and_rate_reach_the_traffic() {
+    if !root() {
+        return;
+    }
+    let lab = Lab::new(
+        "
+name: NAME
+nodes: { a: { kind: host }, b: { kind: host } }
+links:
+  - { endpoints: [a, b], forward: { loss: 100% } }
+",
+    );
+    lab.up();
+    let output = lab.run(&[
+        "exec", "-l", &lab.name, "a", "--", "ping", "-c", "2", "-W", "1", "-i", "0.1", "b",
+    ]);
+    assert_eq!(
+        output.status.code(),
+        Some(1),
+        "ping's own code: {}",
+        text(&output)
+    );
+    assert!(
+        String::from_utf8_lossy(&output.stdout).contains("100% packet loss"),
+        "{}",
+        text(&output)
+    );
+}
+
+#[test]
+fn exec_passes_the_commands_own_code_on() {
+    if !root() {
+        return;
+    }
+    let lab = Lab::new("name: NAME\nnodes: { lonely: { kind: host } }\n");
+    lab.up();
+    let code = |argv: &[&str]| {
+        let mut arguments = vec!["exec", "lonely", "--"];
+        arguments.extend(argv);
+        lab.run(&arguments).status.code()
+    };
+    assert_eq!(code(&["true"]), Some(0));
+    assert_eq!(code(&["sh", "-c", "exit 42"]), Some(42));
+    assert_eq!(code(&["sh", "-c", "kill -TERM $$"]), Some(143));
+    assert_eq!(code(&["/no/such/program"]), Some(127));
+    assert_eq!(code(&["/etc/hosts"]), Some(126));
+    let unknown = lab.run(&["exec", "lonly", "--", "true"]);
+    assert_eq!(unknown.status.code(), Some(125));
+    assert!(
+        String::from_utf8_lossy(&unknown.stderr).contains("did you mean `lonely`?"),
+        "{}",
+        text(&unknown)
+    );
+    assert_eq!(lab.ok(&["exec", "lonely", "--", "hostname"]), "lonely\n");
+    assert_eq!(
+        lab.ok(&["exec", "lonely", "--", "sh", "-c", "ls /sys/class/net"]),
+        "lo\n",
+        "no link, no interface"
+    );
+}
+
+#[test]
+fn a_node_cannot_change_the_hosts_files() {
+    if !root() {
+        return;
+    }
+    let lab = Lab::new("name: NAME\nnodes: { a: { kind: host } }\n");
+    lab.up();
+    let mark = format!("/usr/{}", lab.name);
+    lab.run(&["exec", "a", "--", "touch", &mark]);
+    lab.run(&[
+        "exec",
+        "a",
+        "--",
+        "sh",
+        "-c",
+        &format!("echo x >> /etc/hosts; touch /tmp/{0} /run/{0}", lab.name),
+    ]);
+    assert!(!std::path::Path::new(&mark).exists());
+    assert!(!std::path::Path::new(&format!("/tmp/{}", lab.name)).exists());
+    assert!(!std::path::Path::new(&format!("/run/{}", lab.name)).exists());
+}
+
+#[test]
+fn a_killed_supervisor_takes_the_lab_with_it_and_down_removes_the_rest() {
+    if !root() {
+        return;
+    }
+    let lab = Lab::new(PAIR);
+    lab.up();
+    lab.ok(&["exec", "a", "--", "true"]);
+    let mut sleeper = lab.spawn(&["exec", "b", "--", "sleep", "300"]);
+    wait_for("the sleeper runs", || lab.processes().len() >= 4);
+    let processes = lab.processes();
+    kill(lab.supervisor_pid(), Signal::SIGKILL);
+    wait_for("all processes end", || {
+        processes.iter().all(|pid| !is_running(*pid))
+    });
+    assert_ne!(sleeper.wait().unwrap().code(), Some(0), "exec ends with its node");
+    assert_eq!(lab.json(&["ls", "--json"])[0]["state"], "dead");
+    let output = lab.run(&["exec", "a", "--", "true"]);
+    assert_eq!(output.status.code(), Some(125), "{}", text(&output));
+    lab.ok(&["down"]);
+    lab.assert_gone(&processes);
+}
+
+#[test]
+fn up_after_a_killed_supervisor_cleans_up_first() {
+    if !root() {
+        return;
+    }
+    let lab = Lab::new(PAIR);
+    lab.up();
+    let processes = lab.processes();
+    kill(lab.supervisor_pid(), Signal::SIGKILL);
+    wait_for("the supervisor ends", || {
+        processes.iter().all(|pid| !is_running(*pid))
+    });
+    lab.up();
+    assert_eq!(lab.json(&["ls", "--json"])[0]["state"], "ready");
+}
+
+#[test]
+fn a_name_can_run_once() {
+    if !root() {
+        return;
+    }
+    let lab = Lab::new(PAIR);
+    lab.up();
+    let output = lab.run(&["up", lab.file().to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(2), "{}", text(&output));
+    assert!(
+        String::from_utf8_lossy(&output.stderr).contains("is running already"),
+        "{}",
+        text(&output)
+    );
+    assert_eq!(
+        lab.json(&["ls", "--json"])[0]["state"],
+        "ready",
+        "the first one is not disturbed"
+    );
+}
+
+#[test]
+fn two_labs_run_side_by_side_and_must_be_named() {
+    if !root() {
+        return;
+    }
+    let lab = Lab::new(PAIR);
+    lab.up();
+    let second = format!("{}-second", lab.name);
+    let file = lab.directory.path().join("second.yaml");
+    std::fs::write(&file, PAIR.replace("NAME", &second)).unwrap();
+    lab.ok(&["up", file.to_str().unwrap()]);
+    let output = lab.run(&["inspect"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(
+        String::from_utf8_lossy(&output.stderr).contains("choose one with `-l NAME`"),
+        "{}",
+        text(&output)
+    );
+    lab.ok(&["inspect", "-l", &second]);
+    lab.ok(&["down", "--all"]);
+    assert_eq!(lab.json(&["ls", "--json"]), serde_json::json!([]));
+    lab.assert_gone(&Default::default());
+}
+
+#[test]
+fn nothing_to_take_down_is_said() {
+    let lab = Lab::new(PAIR);
+    let output = lab.run(&["down"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(
+        String::from_utf8_lossy(&output.stderr).contains("no lab is running"),
+        "{}",
+        text(&output)
+    );
+    assert_eq!(lab.run(&["down", "--all"]).status.code(), Some(0));
+    assert_eq!(
+        lab.run(&["exec", "../../x", "--", "true"]).status.code(),
+        Some(125)
+    );
+    assert_eq!(lab.run(&["inspect", "-l", "../x"]).status.code(), Some(2));
+}
+
+#[test]
+fn ctrl_c_during_up_undoes_everything() {
+    if !root() {
+        return;
+    }
+    // A command that never ends keeps the lab from becoming ready.
+    let lab = Lab::new("name: NAME\nnodes:\n  a: { kind: host, exec: [\"sleep 300\"] }\n");
+    let up = lab.spawn(&["up", lab.file().to_str().unwrap()]);
+    wait_for("the command runs", || {
+        lab.state().join(&lab.name).join("supervisor.json").exists() && lab.processes().len() >= 3
+    });
+    let processes = lab.processes();
+    kill(i32::try_from(up.id()).unwrap(), Signal::SIGINT);
+    let output = up.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130), "{}", text(&output));
+    lab.assert_gone(&processes);
+}
+
+#[test]
+fn a_killed_up_undoes_everything() {
+    if !root() {
+        return;
+    }
+    let lab = Lab::new("name: NAME\nnodes:\n  a: { kind: host, exec: [\"sleep 300\"] }\n");
+    let mut up = lab.spawn(&["up", lab.file().to_str().unwrap()]);
+    wait_for("the command runs", || {
+        lab.state().join(&lab.name).join("supervisor.json").exists() && lab.processes().len() >= 3
+    });
+    let processes = lab.processes();
+    up.kill().unwrap();
+    up.wait().unwrap();
+    wait_for("the supervisor undoes all", || {
+        !lab.state().join(&lab.name).exists()
+    });
+    wait_for("the supervisor ends", || {
+        processes.iter().all(|pid| !is_running(*pid))
+    });
+    lab.assert_gone(&processes);
+}
+
+#[test]
+fn a_supervisor_killed_during_up_is_reported_and_cleaned_up() {
+    if !root() {
+        return;
+    }
+    let lab = Lab::new("name: NAME\nnodes:\n  a: { kind: host, exec: [\"sleep 300\"] }\n");
+    let up = lab.spawn(&["up", lab.file().to_str().unwrap()]);
+    wait_for("the command runs", || {
+        lab.state().join(&lab.name).join("supervisor.json").exists() && lab.processes().len() >= 3
+    });
+    let processes = lab.processes();
+    kill(lab.supervisor_pid(), Signal::SIGKILL);
+    let output = up.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(5), "{}", text(&output));
+    assert!(
+        String::from_utf8_lossy(&output.stderr).contains("ended unexpectedly"),
+        "{}",
+        text(&output)
+    );
+    wait_for("all processes end", || {
+        processes.iter().all(|pid| !is_running(*pid))
+    });
+    lab.assert_gone(&processes);
+}
+
+#[test]
+fn a_taken_port_is_named_and_nothing_is_left() {
+    if !root() {
+        return;
+    }
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port();
+    let lab = Lab::new(&format!(
+        "name: NAME\nnodes:\n  a: {{ kind: host, ports: [\"{port}:80\"] }}\n"
+    ));
+    let output = lab.run(&["up", lab.file().to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(5), "{}", text(&output));
+    let message = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(
+        message.contains(&format!("node `a`: cannot listen on 127.0.0.1:{port}")),
+        "{message}"
+    );
+    lab.assert_gone(&Default::default());
+}
+
+#[test]
+fn a_failing_command_shows_its_words_and_keep_leaves_the_lab() {
+    if !root() {
+        return;
+    }
+    let lab =
+        Lab::new("name: NAME\nnodes:\n  a: { kind: host, exec: [\"echo broken by design; exit 3\"] }\n");
+    let output = lab.run(&["up", lab.file().to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(5), "{}", text(&output));
+    assert!(
+        String::from_utf8_lossy(&output.stderr).contains("broken by design"),
+        "{}",
+        text(&output)
+    );
+    lab.assert_gone(&Default::default());
+
+    let output = lab.run(&["up", "--keep", lab.file().to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(5), "{}", text(&output));
+    assert_eq!(lab.json(&["ls", "--json"])[0]["state"], "failed");
+    assert_eq!(lab.ok(&["exec", "a", "--", "hostname"]), "a\n");
+    let processes = lab.processes();
+    lab.ok(&["down"]);
+    lab.assert_gone(&processes);
+}
+
+#[test]
+fn another_user_is_told_what_is_missing() {
+    if !root() {
+        return;
+    }
+    let lab = Lab::new(PAIR);
+    let output = std::process::Command::new("setpriv")
+        .args([
+            "--reuid",
+            "65534",
+            "--regid",
+            "65534",
+            "--clear-groups",
+            support::TESTBED,
+            "up",
+        ])
+        .arg(lab.file())
+        .env("DFAAS_TESTBED_STATE", std::env::temp_dir().join(&lab.name))
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(3), "{}", text(&output));
+    assert!(
+        String::from_utf8_lossy(&output.stderr).contains("root"),
+        "{}",
+        text(&output)
+    );
+    assert!(!std::env::temp_dir().join(&lab.name).join(&lab.name).exists());
+    std::fs::remove_dir(std::env::temp_dir().join(&lab.name)).ok();
+}
