@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 
-use miette::{Diagnostic, LabeledSpan, NamedSource, SourceCode, SourceSpan};
+use miette::{Diagnostic, LabeledSpan, NamedSource, Severity, SourceCode, SourceSpan};
 
 pub use crate::fault::Fault;
 
@@ -77,14 +77,29 @@ pub(crate) fn suggestion(word: &str, known: &[&str]) -> Option<String> {
     Some(format!("known here: {}", list.join(", ")))
 }
 
-/// The one of `known` that is most like `word`, if one is like it at all.
+/// The one of `known` that is most like `word`, if one is like it at all; of several, the last (of `n1 n2 n3`, the
+/// one meant by `n4` is most likely `n3`).
 pub fn closest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    known
-        .into_iter()
-        .map(|candidate| (strsim::damerau_levenshtein(word, candidate), candidate))
-        .filter(|(distance, candidate)| *distance <= (candidate.len().max(word.len()) / 3).max(1))
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, candidate)| candidate)
+    let mut best: Option<(usize, &str)> = None;
+    for candidate in known {
+        let distance = distance(word, candidate);
+        let is_close = distance <= (candidate.len().max(word.len()) / 3).max(1);
+        if is_close && best.is_none_or(|(least, _)| distance <= least) {
+            best = Some((distance, candidate));
+        }
+    }
+    best.map(|(_, candidate)| candidate)
+}
+
+fn distance(word: &str, candidate: &str) -> usize {
+    if word.eq_ignore_ascii_case(candidate) {
+        return 0;
+    }
+    let shorter = word.len().min(candidate.len());
+    // `msec` for `ms`, `mem` for `memory`: cut or run on, but surely meant.
+    let is_beginning = shorter >= 2 && (word.starts_with(candidate) || candidate.starts_with(word));
+    let distance = strsim::damerau_levenshtein(word, candidate);
+    if is_beginning { distance.min(1) } else { distance }
 }
 
 /// Collects problems, each once.
@@ -245,6 +260,10 @@ impl fmt::Display for Diagnosis {
 impl std::error::Error for Diagnosis {}
 
 impl Diagnostic for Diagnosis {
+    fn severity(&self) -> Option<Severity> {
+        matches!(self.fault, Fault::Note { .. }).then_some(Severity::Advice)
+    }
+
     fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
         self.help.as_ref().map(|help| Box::new(help) as Box<dyn fmt::Display>)
     }

@@ -154,6 +154,15 @@ impl Converter<'_> {
         Tree { value, span }
     }
 
+    /// The byte at a line and column (in characters), both from 1; errors carry no more than that.
+    fn offset(&self, line: u64, column: u64) -> usize {
+        let before: usize =
+            self.text.split_inclusive('\n').take(to_usize(line.saturating_sub(1))).map(str::len).sum();
+        let rest = self.text.get(before..).unwrap_or("");
+        let within = rest.char_indices().nth(to_usize(column.saturating_sub(1)));
+        before + within.map_or(rest.len(), |(offset, _)| offset)
+    }
+
     fn slice(&self, span: Span) -> &str {
         let start = span.start as usize;
         self.text.get(start..start + span.length as usize).unwrap_or("")
@@ -166,16 +175,17 @@ impl Converter<'_> {
     fn span(&self, location: Location) -> Span {
         let span = location.span();
         let length = self.text.len();
-        let start = span.byte_offset().map_or(0, |offset| to_usize(offset)).min(length);
-        let end = (start + span.byte_len().map_or(0, |bytes| to_usize(bytes))).min(length);
+        let offset = span.byte_offset().map(to_usize);
+        let start = offset.unwrap_or_else(|| self.offset(location.line(), location.column())).min(length);
+        let end = start.saturating_add(span.byte_len().map_or(0, to_usize)).min(length);
         // A block mapping's span runs to the next token: point at its first line only.
-        let end = self.text[start..end].find('\n').map_or(end, |line| start + line);
+        let end = self.text.get(start..end).and_then(|text| text.find('\n')).map_or(end, |line| start + line);
         Span { source: self.source, start: to_u32(start), length: to_u32(end - start) }
     }
 }
 
-fn to_usize(number: impl TryInto<usize>) -> usize {
-    number.try_into().unwrap_or(usize::MAX)
+fn to_usize(number: u64) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
 }
 
 fn to_u32(number: usize) -> u32 {

@@ -79,7 +79,16 @@ impl de::Error for DecodeError {
             de::Unexpected::Seq => "a list".to_owned(),
             other => format!("{other}").replace("string", "the text"),
         };
-        let expected = expected.to_string();
+        let expected = match expected.to_string().as_str() {
+            "u8" => "a whole number from 0 to 255".to_owned(),
+            "u16" => "a whole number from 0 to 65535".to_owned(),
+            "u32" | "u64" => "a whole number, 0 or more".to_owned(),
+            "i8" | "i16" | "i32" | "i64" => "a whole number".to_owned(),
+            "f32" | "f64" => "a number".to_owned(),
+            "a boolean" | "bool" => "`true` or `false`".to_owned(),
+            "a string" => "a single value".to_owned(),
+            other => other.to_owned(),
+        };
         DecodeError::new(Fault::WrongType { found, expected }, "not what is expected here", None)
     }
 

@@ -27,9 +27,11 @@ pub(crate) struct TopologyFile {
     pub(crate) defaults: Option<DefaultsFile>,
     /// Nodes by name. `{i}` in a name is replaced by 1, 2, … up to the node's `count`.
     #[serde(default)]
+    #[expect(dead_code, reason = "nodes are decoded one by one, each with its own problems")]
     pub(crate) nodes: IndexMap<Spanned<String>, NodeFile>,
     /// Links in the order in which interfaces are numbered.
     #[serde(default)]
+    #[expect(dead_code, reason = "links are decoded one by one, each with its own problems")]
     pub(crate) links: Vec<LinkFile>,
     /// Other topology files whose nodes and links come first. Paths are relative to this file.
     #[expect(dead_code, reason = "includes are merged before types are decoded; the schema needs the key")]

@@ -8,7 +8,7 @@ use crate::document::tree::Span;
 use crate::error::{Fault, Problem, Problems};
 use crate::scenario::experiment::{Event, EventAction};
 use crate::scenario::file::{DeedFile, EventFile, Value};
-use crate::topology::link_file::LinkChangeFile;
+use crate::topology::link_file::{HasImpairments, ImpairmentFile, LinkChangeFile};
 use crate::topology::validate::impairment;
 use crate::topology::{Link, NodeKind};
 use crate::units::TimeSpan;
@@ -99,7 +99,7 @@ fn node(value: &Value, context: &Context<'_>) -> Result<String, Problem> {
 
 fn set_link(link: &Link, file: &LinkChangeFile, problems: &mut Problems) -> EventAction {
     let both = impairment::change(&file.impairments(), problems);
-    let mut direction = |own: Option<&crate::topology::link_file::ImpairmentFile>| match own {
+    let mut direction = |own: Option<&ImpairmentFile>| match own {
         Some(own) => impairment::change(own, problems).or(&both),
         None => both,
     };

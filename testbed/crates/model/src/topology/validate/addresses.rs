@@ -56,11 +56,11 @@ pub(super) fn check(topology: &Topology, nodes: &CheckedNodes, problems: &mut Pr
                 address_span(nodes, node, interface, *v4).or_else(|| nodes.get(node).map(|checked| checked.span))
             };
             let problem = match place(&at) {
-                Some(span) => Problem::new(fault, span).label("here"),
+                Some(span) => Problem::new(fault, span).label("this one"),
                 None => Problem::without_place(fault),
             };
             problems.add(match also.as_ref().and_then(place) {
-                Some(span) => problem.also(span, "and here"),
+                Some(span) => problem.also(span, "and this one"),
                 None => problem,
             });
         }

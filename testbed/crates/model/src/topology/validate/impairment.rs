@@ -16,15 +16,19 @@ pub(crate) fn change(file: &ImpairmentFile, problems: &mut Problems) -> Impairme
         distribution: file.distribution.as_ref().and_then(|shape| match shape.value {
             DistributionFile::Uniform => Some(JitterDistribution::Uniform),
             DistributionFile::Normal => Some(JitterDistribution::Normal),
-            DistributionFile::Pareto | DistributionFile::Paretonormal | DistributionFile::Table => {
-                problems.add(unsupported("this distribution", shape.span));
-                None
-            }
+            DistributionFile::Pareto => refuse_distribution("pareto", shape.span, problems),
+            DistributionFile::Paretonormal => refuse_distribution("paretonormal", shape.span, problems),
+            DistributionFile::Table => refuse_distribution("table", shape.span, problems),
         }),
         loss: file.loss.as_ref().map(|loss| loss.value.fraction()),
         rate: file.rate.as_ref().map(|rate| rate.value.0),
         queue: file.queue.as_ref().map(|queue| queue.value),
     }
+}
+
+fn refuse_distribution(name: &str, span: Span, problems: &mut Problems) -> Option<JitterDistribution> {
+    problems.add(unsupported(&format!("distribution `{name}`"), span));
+    None
 }
 
 fn unsupported(what: &str, span: Span) -> Problem {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use petgraph::unionfind::UnionFind;
 
-use super::super::link_file::{ImpairmentFile, LinkFile};
+use super::super::link_file::{HasImpairments, ImpairmentFile, LinkFile};
 use super::super::topology::{Endpoint, Link, NodeKind};
 use super::impairment;
 use super::names;
@@ -202,14 +202,7 @@ fn complete(file: &LinkFile, name: String, endpoints: [Endpoint; 2], problems: &
         change.applied_to(&super::super::Impairment::default())
     };
     let (forward, backward) = (direction(file.forward.as_ref()), direction(file.backward.as_ref()));
-    if let Some(mtu) = file.mtu.as_ref().filter(|mtu| !(LEAST_MTU..=MOST_MTU).contains(&mtu.value)) {
-        let fault = Fault::OutOfRange {
-            what: "mtu".to_owned(),
-            value: mtu.value.to_string(),
-            range: format!("from {LEAST_MTU} (what IPv6 needs) to {MOST_MTU}"),
-        };
-        problems.add(Problem::new(fault, mtu.span).label("here"));
-    }
+    check_mtu(file.mtu.as_ref(), problems);
     Link {
         name,
         endpoints,
@@ -217,6 +210,17 @@ fn complete(file: &LinkFile, name: String, endpoints: [Endpoint; 2], problems: &
         backward,
         backend: file.backend.as_ref().map(|backend| backend.value).unwrap_or_default(),
         mtu: file.mtu.as_ref().map(|mtu| mtu.value),
+    }
+}
+
+pub(super) fn check_mtu(mtu: Option<&Spanned<u32>>, problems: &mut Problems) {
+    if let Some(mtu) = mtu.filter(|mtu| !(LEAST_MTU..=MOST_MTU).contains(&mtu.value)) {
+        let fault = Fault::OutOfRange {
+            what: "mtu".to_owned(),
+            value: mtu.value.to_string(),
+            range: format!("from {LEAST_MTU} (what IPv6 needs) to {MOST_MTU}"),
+        };
+        problems.add(Problem::new(fault, mtu.span).label("here"));
     }
 }
 

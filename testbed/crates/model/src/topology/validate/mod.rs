@@ -11,7 +11,7 @@ mod ports;
 use indexmap::IndexMap;
 
 use super::file::{DefaultsFile, KindFile, ModeFile, NodeFile, TopologyFile};
-use super::link_file::LinkFile;
+use super::link_file::{HasImpairments, LinkFile};
 use super::merge::{self, Sections};
 use super::topology::{DEFAULT_SEED, NodeKind, Topology};
 use crate::document::count;
@@ -116,6 +116,7 @@ fn refuse_unsupported(head: &TopologyFile, problems: &mut Problems) {
         }
         if let Some(link) = link {
             impairment::change(&link.impairments(), problems);
+            links::check_mtu(link.mtu.as_ref(), problems);
         }
     }
 }

@@ -1,0 +1,10 @@
+//! The crate from outside: what files mean, what is said about wrong ones, what is planned.
+
+mod common;
+mod meaning;
+mod plans;
+mod scenario_errors;
+mod scenarios;
+mod schemas;
+mod shipped;
+mod topology_errors;

@@ -1,0 +1,235 @@
+//! What topology files mean.
+
+use std::time::Duration;
+
+use dfaas_model::{
+    Backend, JitterDistribution, NodeKind, QueueLimit, Topology, load_topology, plan,
+};
+
+use crate::common::{files, rendered, set, topology};
+
+#[test]
+fn the_manual_s_example_means_what_it_says() {
+    let lab = topology(
+        r#"
+name: paper-star
+seed: 42
+defaults:
+  dfaas:
+    driver: native
+    agent: { strategy: recalcstrategy, recalc_period: 5s }
+    functions:
+      figlet: { maxrate: 10 }
+nodes:
+  n1: { kind: dfaas, functions: { figlet: { maxrate: 10 } }, ports: ["8081:80"] }
+  n2: { kind: dfaas, functions: { figlet: { maxrate: 20 } }, cpus: 0.5, memory: 512MiB }
+  n3: { kind: dfaas }
+  s1: { kind: switch }
+  user1: { kind: client }
+links:
+  - { endpoints: [n1, s1], delay: 5ms, jitter: 1ms, rate: 100mbit }
+  - { endpoints: [n2, s1], delay: 10ms, loss: 0.5% }
+  - endpoints: [n3:eth0, s1]
+    forward:  { delay: 20ms, rate: 20mbit }
+    backward: { delay: 20ms, rate: 100mbit }
+  - { endpoints: [user1, n1] }
+"#,
+    );
+    assert_eq!((lab.name.as_str(), lab.seed), ("paper-star", 42));
+    assert_eq!(lab.nodes.keys().collect::<Vec<_>>(), ["n1", "n2", "n3", "s1", "user1"]);
+    assert_eq!(lab.nodes["n2"].limits.memory_bytes, Some(512 << 20));
+    assert_eq!(lab.nodes["n3"].functions["figlet"].maxrate, Some(10));
+    assert_eq!(lab.nodes["n1"].agent.env["AGENT_STRATEGY"], "recalcstrategy");
+    assert_eq!(lab.nodes["n1"].agent.recalc_period, Duration::from_secs(5));
+    assert_eq!(lab.nodes["n1"].ports[0].to_string(), "127.0.0.1:8081 → 80");
+    let names: Vec<&str> = lab.links.iter().map(|link| link.name.as_str()).collect();
+    assert_eq!(names, ["n1--s1", "n2--s1", "n3--s1", "user1--n1"]);
+    let [first, second, third, _] = lab.links.as_slice() else { panic!() };
+    assert_eq!(first.forward, first.backward);
+    assert_eq!(first.forward.to_string(), "delay 5ms, jitter 1ms, rate 100mbit");
+    assert_eq!(second.backward.loss, 0.005);
+    assert_eq!((third.forward.rate, third.backward.rate), (Some(20_000_000), Some(100_000_000)));
+    assert_eq!(lab.links[3].endpoints[1].interface, "eth1");
+    assert_eq!(lab.link("s1--n2"), lab.link("n2--s1"));
+    assert!(lab.link("n2--s1").is_some());
+    assert!(lab.link("n2--s2").is_none());
+}
+
+#[test]
+fn a_node_s_own_keys_win_over_defaults_key_by_key() {
+    let lab = topology(
+        "defaults:
+  dfaas:
+    functions: { figlet: { maxrate: 10, env: { A: 1, B: 2 } }, shasum: {} }
+    env: { LANG: C }
+  link: { delay: 5ms, mtu: 9000 }
+nodes:
+  n1:
+    kind: dfaas
+    functions: { figlet: { env: { B: true } } }
+    env:
+  h1: { kind: host }
+links:
+  - { endpoints: [n1, h1], mtu: 1400 }
+  - { endpoints: [n1, h1], name: second, backward: { delay: 1ms } }
+",
+    );
+    let node = &lab.nodes["n1"];
+    assert_eq!(node.functions.len(), 2);
+    let figlet = &node.functions["figlet"];
+    assert_eq!(figlet.maxrate, Some(10));
+    assert_eq!((figlet.env["A"].as_str(), figlet.env["B"].as_str()), ("1", "true"));
+    assert_eq!(node.env["LANG"], "C", "a key without a value leaves the default");
+    assert!(lab.nodes["h1"].functions.is_empty(), "defaults are per kind");
+    assert_eq!((lab.links[0].mtu, lab.links[1].mtu), (Some(1400), Some(9000)));
+    assert_eq!(lab.links[0].forward.delay, Duration::from_millis(5));
+    assert_eq!(lab.links[1].forward.delay, Duration::from_millis(5));
+    assert_eq!(lab.links[1].backward.delay, Duration::from_millis(1));
+}
+
+#[test]
+fn the_period_is_always_said_to_the_agent() {
+    let lab = topology("nodes:\n  n1: { kind: dfaas }\n");
+    assert_eq!(lab.nodes["n1"].agent.env["AGENT_RECALC_PERIOD"], "1m");
+    let lab = topology("nodes:\n  n1: { kind: dfaas, agent: { env: { AGENT_RECALC_PERIOD: 7s, OTHER: x } } }\n");
+    assert_eq!(lab.nodes["n1"].agent.recalc_period, Duration::from_secs(7));
+    assert_eq!(lab.nodes["n1"].agent.env["OTHER"], "x");
+}
+
+#[test]
+fn another_agent_may_have_any_setting_and_strategy() {
+    let lab = topology(
+        "nodes:\n  n1: { kind: dfaas, agent: { binary: /opt/agent, strategy: mine, listen: [a, b], depth: 3 } }\n",
+    );
+    let agent = &lab.nodes["n1"].agent;
+    assert_eq!(agent.binary.as_deref(), Some("/opt/agent"));
+    assert_eq!(agent.env["AGENT_STRATEGY"], "mine");
+    assert_eq!(agent.env["AGENT_LISTEN"], "a,b");
+    assert_eq!(agent.env["AGENT_DEPTH"], "3");
+}
+
+#[test]
+fn counts_make_like_nodes_and_links() {
+    let lab = topology(
+        r#"
+nodes:
+  s: { kind: switch }
+  h{i}: { kind: host, count: 3, ports: ["80{i+80}:80"], env: { NEXT: "h{i+1}" }, labels: { "rack{i}": a } }
+links:
+  - { endpoints: ["h{i}", s], count: 3, delay: "{i}ms" }
+"#,
+    );
+    assert_eq!(lab.nodes.keys().collect::<Vec<_>>(), ["s", "h1", "h2", "h3"]);
+    assert_eq!(lab.nodes["h2"].ports[0].host_port, 8082);
+    assert_eq!(lab.nodes["h3"].env["NEXT"], "h4");
+    assert_eq!(lab.nodes["h3"].labels["rack3"], "a");
+    assert_eq!(lab.links[1].name, "h2--s");
+    assert_eq!(lab.links[2].forward.delay, Duration::from_millis(3));
+    assert_eq!(lab.nodes["h1"].kind, NodeKind::Host);
+}
+
+#[test]
+fn impairments_of_every_supported_kind_arrive() {
+    let lab = topology(
+        "nodes:\n  a: { kind: host }\n  b: { kind: host }\nlinks:\n  - endpoints: [a, b]\n    delay: 5ms\n    \
+         jitter: 1ms\n    distribution: normal\n    ordered: true\n    loss: 1%\n    rate: 10mbit\n    \
+         queue: 50packets\n    backend: wire\n    backward: { queue: 20ms, distribution: uniform }\n",
+    );
+    let link = &lab.links[0];
+    assert_eq!(link.backend, Backend::Wire);
+    assert_eq!(link.forward.distribution, JitterDistribution::Normal);
+    assert_eq!(link.forward.queue, Some(QueueLimit::Packets(50)));
+    assert_eq!(link.backward.queue, Some(QueueLimit::Time(Duration::from_millis(20))));
+    assert_eq!(link.backward.distribution, JitterDistribution::Uniform);
+    assert_eq!(link.backward.to_string(), "delay 5ms, jitter 1ms, loss 1%, rate 10mbit, queue 20ms");
+}
+
+#[test]
+fn included_files_come_first_and_are_overridden_key_by_key() {
+    let files = files(&[
+        ("labs/lab.yaml", "name: mine\ninclude: [parts/base.yaml]\ndefaults: { host: { pids: 9 } }\nnodes:\n  b: { kind: host }\nlinks:\n  - endpoints: [a, b]\n"),
+        ("labs/parts/base.yaml", "name: base\nseed: 9\ndefaults: { host: { pids: 5, cpus: 2 } }\nnodes:\n  a: { kind: host }\n  s: { kind: switch }\nlinks:\n  - endpoints: [a, s]\n"),
+    ]);
+    let lab = load_topology("labs/lab.yaml", &files, &[]).unwrap_or_else(|error| panic!("{}", rendered(&error)));
+    assert_eq!((lab.name.as_str(), lab.seed), ("mine", 9));
+    assert_eq!(lab.nodes.keys().collect::<Vec<_>>(), ["a", "s", "b"]);
+    assert_eq!(lab.links[0].name, "a--s");
+    assert_eq!((lab.nodes["a"].limits.pids, lab.nodes["a"].limits.cpus), (Some(9), Some(2.0)));
+}
+
+fn overridden(arguments: &[&str]) -> Topology {
+    let text = "nodes:
+  n1: { kind: dfaas, functions: { figlet: { labels: { a.b: c } } } }
+  h{i}: { kind: host, count: 2 }
+links:
+  - { endpoints: [n1, h1], delay: 5ms }
+  - { name: spare, endpoints: [n1, h2] }
+";
+    let loaded = load_topology("lab.yaml", &files(&[("lab.yaml", text)]), &set(arguments));
+    loaded.unwrap_or_else(|error| panic!("{}", rendered(&error)))
+}
+
+#[test]
+fn overrides_reach_every_place() {
+    let lab = overridden(&[
+        "name=other",
+        "defaults.host.cpus=0.5",
+        "nodes.n1.functions.figlet.maxrate=7",
+        "nodes.n1.functions.figlet.labels.\"a.b\"=d",
+        "nodes.n1.agent={strategy: recalcstrategy}",
+        "nodes.h2.memory=1GiB",
+        "links.h1--n1.loss=2%",
+        "links.spare.forward.delay=9ms",
+        "links.0.mtu=1400",
+    ]);
+    assert_eq!(lab.name, "other");
+    assert_eq!(lab.nodes["h1"].limits.cpus, Some(0.5));
+    assert_eq!(lab.nodes["n1"].functions["figlet"].maxrate, Some(7));
+    assert_eq!(lab.nodes["n1"].functions["figlet"].labels["a.b"], "d");
+    assert_eq!(lab.nodes["n1"].agent.env["AGENT_STRATEGY"], "recalcstrategy");
+    assert_eq!((lab.nodes["h1"].limits.memory_bytes, lab.nodes["h2"].limits.memory_bytes), (None, Some(1 << 30)));
+    assert_eq!(lab.links[0].forward.loss, 0.02);
+    assert_eq!(lab.links[1].forward.delay, Duration::from_millis(9));
+    assert_eq!(lab.links[0].mtu, Some(1400));
+}
+
+#[test]
+fn a_count_can_be_overridden() {
+    let text = "nodes:\n  h{i}: { kind: host, count: 2 }\n";
+    let lab = load_topology("lab.yaml", &files(&[("lab.yaml", text)]), &set(&["nodes.h{i}.count=5"])).unwrap();
+    assert_eq!(lab.nodes.len(), 5);
+}
+
+#[test]
+fn nodes_of_every_kind_may_have_no_links() {
+    let lab = topology(
+        "nodes:\n  a: { kind: dfaas }\n  b: { kind: host }\n  c: { kind: client }\n  d: { kind: switch }\n  e: { kind: router }\n",
+    );
+    let plan = plan(&lab).unwrap();
+    assert!(plan.nodes().all(|node| node.address.is_none() && node.interfaces.is_empty()));
+    assert!(plan.hosts.is_empty());
+}
+
+#[test]
+fn a_file_without_a_name_gives_its_own() {
+    assert_eq!(topology("nodes:\n  a: { kind: host }\n").name, "lab");
+}
+
+#[test]
+fn a_topology_survives_json() {
+    let lab = topology(
+        "nodes:
+  n1: { kind: dfaas, functions: { figlet: { maxrate: 10, timeout: 1.5s } }, ports: [\"[::1]:8081:80\"],
+        cpus: 0.1, volumes: [\"./a:/b:ro\"], exec: [\"true\"], faas: { basic_auth: { user: u, password: p } },
+        interfaces: { eth0: { addresses: [10.9.0.1/24, \"fd09::1/64\"], mac: \"02:00:00:00:00:09\" } } }
+  b: { kind: host }
+links:
+  - { endpoints: [n1, b], delay: 1.234567ms, loss: 0.3%, rate: 1.5mbit, queue: 64KiB }
+",
+    );
+    let text = serde_json::to_string(&lab).unwrap();
+    assert_eq!(serde_json::from_str::<Topology>(&text).unwrap(), lab);
+    let plan = plan(&lab).unwrap();
+    let text = serde_json::to_string(&plan).unwrap();
+    assert_eq!(serde_json::from_str::<dfaas_model::Plan>(&text).unwrap(), plan);
+}
