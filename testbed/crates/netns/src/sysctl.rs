@@ -20,13 +20,16 @@ const NO_IPV6: [(&str, &str); 1] = [("conf/default/disable_ipv6", "1")];
 /// No link-local address. Nodes that forward keep theirs: it is what they ask for a neighbour's address with, on behalf of others.
 const NO_LINK_LOCAL: (&str, &str) = ("conf/default/addr_gen_mode", "1");
 
-/// What nodes get before their interfaces are made: no detection of duplicates, no router; and a listener report is sent once, not
-/// repeated within a second (the unit is milliseconds).
-const STATIC_IPV6: [(&str, &str); 4] = [
+/// What nodes get before their interfaces are made: no detection of duplicates, no router. And the first version of multicast listener
+/// discovery, because it reports a new group at once, while the node is not connected yet; the second version does so from a work queue,
+/// and on a busy machine a thousand such reports would be flooded to a thousand nodes later on. The repetition of a report comes at a
+/// random time within the interval, in milliseconds.
+const STATIC_IPV6: [(&str, &str); 5] = [
     ("conf/default/accept_dad", "0"),
     ("conf/default/router_solicitations", "0"),
     ("conf/default/accept_ra", "0"),
-    ("conf/default/mldv2_unsolicited_report_interval", "86400000"),
+    ("conf/default/force_mld_version", "1"),
+    ("conf/default/mldv1_unsolicited_report_interval", "86400000"),
 ];
 
 /// Namespaces that share a view of `/proc`. The kernel keeps `net/ipv6` of every namespace in one list per view, and walks along it

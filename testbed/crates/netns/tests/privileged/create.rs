@@ -80,6 +80,34 @@ fn ipv6_has_the_given_addresses_only() {
 }
 
 #[test]
+fn a_network_that_nobody_uses_says_next_to_nothing() {
+    let Some(_guard) = privileged() else { return };
+    let nodes = 8;
+    let network = Network::create(&star(nodes)).unwrap();
+    // A rate, because its queue counts.
+    let rate = KernelImpairment {
+        rate: Some(1_000_000_000),
+        ..KernelImpairment::default()
+    };
+    for node in 1..=nodes {
+        let (a, b) = (format!("n{node}"), format!("s{node}"));
+        network.shape(midpoint(&a), midpoint(&b), &rate, &rate).unwrap();
+    }
+    // Longer than the second within which addresses are checked, routers sought and groups reported again by default.
+    std::thread::sleep(Duration::from_millis(1500));
+    let queues = network.queue_statistics("wire").unwrap();
+    let packets: u64 = queues
+        .iter()
+        .filter(|queue| queue.kind == "tbf")
+        .map(|queue| queue.packets)
+        .sum();
+    // At most one report of the multicast group of its address from each node, to each node.
+    let most = u64::from(nodes) * u64::from(nodes);
+    assert!(packets <= most, "{packets} packets: {queues:?}");
+    network.close(SOON).unwrap();
+}
+
+#[test]
 fn only_nodes_that_forward_forward() {
     let Some(_guard) = privileged() else { return };
     for forward in [true, false] {
