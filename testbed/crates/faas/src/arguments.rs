@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use dfaas_faas::{Catalogue, Credentials, FaasError, Options, deployments_from_file, parse_duration};
+use tracing::level_filters::LevelFilter;
 
 /// An OpenFaaS gateway, provider and watchdog in one program.
 ///
@@ -53,8 +54,8 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "BYTES", default_value_t = 64 << 20)]
     max_output: usize,
     /// How much to log: error, warn, info or debug (a line per call)
-    #[arg(long, value_name = "LEVEL", default_value = "info")]
-    pub(crate) log: String,
+    #[arg(long, value_name = "LEVEL", default_value = "info", value_parser = level)]
+    pub(crate) log: LevelFilter,
     /// Set by the program that watches over this one
     #[arg(long, hide = true)]
     pub(crate) guarded: bool,
@@ -117,6 +118,11 @@ impl Arguments {
             ..Options::default()
         })
     }
+}
+
+fn level(text: &str) -> Result<LevelFilter, String> {
+    text.parse()
+        .map_err(|_| "expected error, warn, info or debug".to_owned())
 }
 
 fn duration(text: &str) -> Result<Duration, String> {

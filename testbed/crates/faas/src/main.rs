@@ -12,7 +12,6 @@ use clap::Parser;
 use dfaas_faas::{FaasError, Server, guard};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::info;
-use tracing_subscriber::EnvFilter;
 
 use arguments::{Arguments, Command};
 
@@ -40,7 +39,7 @@ fn serve(arguments: &Arguments) -> Result<ExitCode, FaasError> {
         return guard::run("--guarded").map(ExitCode::from);
     }
     tracing_subscriber::fmt()
-        .with_env_filter(EnvFilter::try_new(&arguments.log).unwrap_or_else(|_| EnvFilter::new("info")))
+        .with_max_level(arguments.log)
         .with_writer(std::io::stderr)
         .with_ansi(false)
         .with_target(false)

@@ -213,6 +213,67 @@ fn many_calls_at_once_leave_nothing() {
     eventually("descriptors are closed", || descriptors() <= before);
 }
 
+/// Children of this process that have ended and not been waited for.
+fn zombies() -> usize {
+    let own = std::process::id().to_string();
+    let entries = std::fs::read_dir("/proc").unwrap();
+    let stats = entries.filter_map(|entry| std::fs::read_to_string(entry.ok()?.path().join("stat")).ok());
+    stats
+        .filter(|stat| {
+            let mut fields = stat
+                .rsplit_once(") ")
+                .map(|(_, rest)| rest.split(' '))
+                .into_iter()
+                .flatten();
+            fields.next() == Some("Z") && fields.next() == Some(&own)
+        })
+        .count()
+}
+
+#[test]
+fn killed_processes_are_reaped() {
+    let platform = Platform::with(&[function("slow", "sleep 1000", &[("exec_timeout", "50ms")])]);
+    let gateway = platform.gateway;
+    let calls: Vec<_> = (0..20)
+        .map(|_| std::thread::spawn(move || exchange(gateway, "GET", "/function/slow", &[], b"").status))
+        .collect();
+    assert!(calls.into_iter().all(|call| call.join().unwrap() == 408));
+    eventually("no zombie is left", || zombies() == 0);
+}
+
+#[test]
+fn old_and_patient_clients_are_served() {
+    let platform = Platform::with(&[function("cat", "cat", &[])]);
+    // As a load balancer's health check asks.
+    let mut stream = connect(platform.gateway);
+    stream.write_all(b"GET /healthz HTTP/1.0\r\n\r\n").unwrap();
+    let mut raw = Vec::new();
+    stream.read_to_end(&mut raw).unwrap();
+    assert_eq!(common::Reply::parse(&raw).unwrap().status, 200);
+    // Many requests on one connection, the last with the permission to send its body.
+    let mut stream = connect(platform.gateway);
+    let mut buffer = [0; 4096];
+    for _ in 0..3 {
+        stream
+            .write_all(b"POST /function/cat HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nhi")
+            .unwrap();
+        let read = stream.read(&mut buffer).unwrap();
+        assert_eq!(common::Reply::parse(&buffer[..read]).unwrap().body, b"hi");
+    }
+    let expecting =
+        b"POST /function/cat HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n";
+    stream.write_all(expecting).unwrap();
+    let read = stream.read(&mut buffer).unwrap();
+    assert!(
+        buffer[..read].starts_with(b"HTTP/1.1 100 "),
+        "{:?}",
+        String::from_utf8_lossy(&buffer[..read])
+    );
+    stream.write_all(b"ok").unwrap();
+    let read = stream.read(&mut buffer).unwrap();
+    assert_eq!(common::Reply::parse(&buffer[..read]).unwrap().body, b"ok");
+}
+
 #[test]
 fn documents_are_bounded() {
     let platform = Platform::with(&[]);

@@ -92,41 +92,45 @@ fn every_forwarded_call_counts_whatever_its_code() {
     );
     let text = exchange(platform.metrics, "GET", "/metrics", &[], b"").text();
     let values = values(&text);
-    let count = |series: &str| values.get(series).copied().unwrap_or_default();
-    assert_eq!(
-        count("gateway_function_invocation_total{code=\"200\",function_name=\"t.openfaas-fn\"}"),
-        3.0
+    let count = |name: &str, labels: &str| {
+        values
+            .get(format!("{name}{{{labels}}}").as_str())
+            .copied()
+            .unwrap_or_default()
+    };
+    for (code, function, calls) in [
+        (200, "t", 3.0),
+        (405, "t", 2.0),
+        (500, "f", 1.0),
+        (408, "slow", 1.0),
+    ] {
+        let labels = format!("code=\"{code}\",function_name=\"{function}.openfaas-fn\"");
+        assert_eq!(
+            count("gateway_function_invocation_total", &labels),
+            calls,
+            "{labels}"
+        );
+        assert_eq!(
+            count("gateway_functions_seconds_count", &labels),
+            calls,
+            "{labels}"
+        );
+    }
+    let started = count(
+        "gateway_function_invocation_started",
+        "function_name=\"t.openfaas-fn\"",
     );
+    assert_eq!(started, 5.0);
+    let slow = "code=\"408\",function_name=\"slow.openfaas-fn\"";
     assert_eq!(
-        count("gateway_function_invocation_total{code=\"405\",function_name=\"t.openfaas-fn\"}"),
-        2.0
-    );
-    assert_eq!(
-        count("gateway_function_invocation_total{code=\"500\",function_name=\"f.openfaas-fn\"}"),
-        1.0
-    );
-    assert_eq!(
-        count("gateway_function_invocation_total{code=\"408\",function_name=\"slow.openfaas-fn\"}"),
-        1.0
-    );
-    assert_eq!(
-        count("gateway_function_invocation_started{function_name=\"t.openfaas-fn\"}"),
-        5.0
-    );
-    let seconds = "code=\"408\",function_name=\"slow.openfaas-fn\"";
-    assert_eq!(
-        count(&format!(
-            "gateway_functions_seconds_bucket{{{seconds},le=\"0.05\"}}"
-        )),
+        count("gateway_functions_seconds_bucket", &format!("{slow},le=\"0.05\"")),
         0.0
     );
     assert_eq!(
-        count(&format!(
-            "gateway_functions_seconds_bucket{{{seconds},le=\"+Inf\"}}"
-        )),
+        count("gateway_functions_seconds_bucket", &format!("{slow},le=\"+Inf\"")),
         1.0
     );
-    assert!(count(&format!("gateway_functions_seconds_sum{{{seconds}}}")) >= 0.1);
+    assert!(count("gateway_functions_seconds_sum", slow) >= 0.1);
     assert!(
         !text.contains("unknown"),
         "a function that is not there is not counted"

@@ -17,67 +17,67 @@ const RESIDENT_PAGES: usize = 21;
 
 /// Writes what the kernel tells; what it does not tell is left out.
 pub(super) fn write(text: &mut Exposition) {
-    let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    // The name is in parentheses and may itself contain spaces and parentheses.
-    let fields: Vec<f64> = stat
-        .rsplit_once(')')
-        .map(|(_, rest)| {
-            rest.split_whitespace()
-                .map(|field| field.parse().unwrap_or_default())
-                .collect()
-        })
-        .unwrap_or_default();
-    let (Some(ticks), Some(page)) = (system(SysconfVar::CLK_TCK), system(SysconfVar::PAGE_SIZE)) else {
-        return;
-    };
-    if fields.len() <= RESIDENT_PAGES {
-        return;
-    }
-    let mut metric = |name: &str, help: &str, kind: &str, value: f64| {
+    let mut metric = |name: &str, help: &str, kind: &str, value: Option<f64>| {
         text.family(name, help, kind);
-        text.sample(name, &[], value);
+        if let Some(value) = value {
+            text.sample(name, &[], value);
+        }
     };
-    let used = (fields[USER_TIME] + fields[SYSTEM_TIME]) / ticks;
+    let stat = stat_fields();
+    let field = |index: usize| stat.get(index).copied();
+    let (ticks, page) = (system(SysconfVar::CLK_TCK), system(SysconfVar::PAGE_SIZE));
+    let used = (|| Some((field(USER_TIME)? + field(SYSTEM_TIME)?) / ticks?))();
     metric(
         "process_cpu_seconds_total",
         "Total user and system CPU time spent in seconds.",
         "counter",
         used,
     );
-    if let Ok((soft, _)) = getrlimit(Resource::RLIMIT_NOFILE) {
-        metric(
-            "process_max_fds",
-            "Maximum number of open file descriptors.",
-            "gauge",
-            soft as f64,
-        );
-    }
-    if let Ok(open) = fs::read_dir("/proc/self/fd") {
-        metric(
-            "process_open_fds",
-            "Number of open file descriptors.",
-            "gauge",
-            open.count() as f64,
-        );
-    }
-    let resident = fields[RESIDENT_PAGES] * page;
+    let limit = getrlimit(Resource::RLIMIT_NOFILE)
+        .ok()
+        .map(|(soft, _)| soft as f64);
+    metric(
+        "process_max_fds",
+        "Maximum number of open file descriptors.",
+        "gauge",
+        limit,
+    );
+    let open = fs::read_dir("/proc/self/fd")
+        .ok()
+        .map(|entries| entries.count() as f64);
+    metric(
+        "process_open_fds",
+        "Number of open file descriptors.",
+        "gauge",
+        open,
+    );
+    let resident = (|| Some(field(RESIDENT_PAGES)? * page?))();
     metric(
         "process_resident_memory_bytes",
         "Resident memory size in bytes.",
         "gauge",
         resident,
     );
-    if let Some(boot) = boot_time() {
-        let start = boot + fields[START_TIME] / ticks;
-        let help = "Start time of the process since unix epoch in seconds.";
-        metric("process_start_time_seconds", help, "gauge", start);
-    }
+    let start = (|| Some(boot_time()? + field(START_TIME)? / ticks?))();
+    let help = "Start time of the process since unix epoch in seconds.";
+    metric("process_start_time_seconds", help, "gauge", start);
     metric(
         "process_virtual_memory_bytes",
         "Virtual memory size in bytes.",
         "gauge",
-        fields[VIRTUAL_SIZE],
+        field(VIRTUAL_SIZE),
     );
+}
+
+/// The numbers of `/proc/self/stat` after the name, which is in parentheses and may itself have spaces and
+/// parentheses.
+fn stat_fields() -> Vec<f64> {
+    let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let fields = stat.rsplit_once(')').map(|(_, rest)| rest).unwrap_or_default();
+    fields
+        .split_whitespace()
+        .map(|field| field.parse().unwrap_or_default())
+        .collect()
 }
 
 fn system(variable: SysconfVar) -> Option<f64> {

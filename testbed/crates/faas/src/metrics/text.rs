@@ -5,34 +5,39 @@ use std::fmt::Write;
 
 /// Metrics as text.
 #[derive(Debug, Default)]
-pub(super) struct Exposition(String);
+pub(super) struct Exposition {
+    text: String,
+    /// Head of a family that has no sample yet: a family without samples is not shown.
+    head: String,
+}
 
 impl Exposition {
     /// Begins a family.
     pub(super) fn family(&mut self, name: &str, help: &str, kind: &str) {
-        self.write(format_args!("# HELP {name} {help}\n# TYPE {name} {kind}\n"));
+        self.head = format!("# HELP {name} {help}\n# TYPE {name} {kind}\n");
     }
 
     /// One line of the family.
     pub(super) fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: f64) {
-        self.0.push_str(name);
+        self.text.push_str(&std::mem::take(&mut self.head));
+        self.text.push_str(name);
         for (index, (label, content)) in labels.iter().enumerate() {
             let before = if index == 0 { '{' } else { ',' };
             self.write(format_args!("{before}{label}=\"{}\"", escaped(content)));
         }
         if !labels.is_empty() {
-            self.0.push('}');
+            self.text.push('}');
         }
         self.write(format_args!(" {}\n", number(value)));
     }
 
     pub(super) fn into_string(self) -> String {
-        self.0
+        self.text
     }
 
     fn write(&mut self, arguments: std::fmt::Arguments<'_>) {
         // Writing to a string cannot fail.
-        let _ = self.0.write_fmt(arguments);
+        let _ = self.text.write_fmt(arguments);
     }
 }
 
@@ -91,6 +96,18 @@ mod tests {
         for (value, text) in cases {
             assert_eq!(number(value), text);
         }
+    }
+
+    #[test]
+    fn a_family_without_samples_is_not_shown() {
+        let mut text = Exposition::default();
+        text.family("none", "nothing", "gauge");
+        text.family("one", "something", "gauge");
+        text.sample("one", &[], 1.0);
+        assert_eq!(
+            text.into_string(),
+            "# HELP one something\n# TYPE one gauge\none 1\n"
+        );
     }
 
     #[test]
