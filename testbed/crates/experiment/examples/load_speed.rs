@@ -1,5 +1,6 @@
 //! How many requests per second one load process can send on time: prints, for growing rates, how late requests were
-//! sent and what the generator cost. The server is another thread of this program, so the figures need two cores.
+//! sent and what the generator cost. The server is another thread of this program, so the figures need two cores that
+//! are otherwise idle; "starved" is the share of the time in which the generator wanted a core and got none.
 //!
 //! `cargo run --release -p dfaas-experiment --example load_speed`
 #![allow(
@@ -15,23 +16,22 @@ use std::sync::mpsc::channel;
 use std::time::Duration;
 
 use dfaas_experiment::load::{Arrivals, LoadFlow, LoadPlan, LoadRow, Phase, generate};
-use nix::sys::resource::{UsageWho, getrusage};
 use tokio::sync::watch;
 
 const SECONDS: u64 = 5;
 
 fn main() {
-    let server = common::Server::start(|_| async { common::reply(200, "Hello DFaaS world!") });
     println!(
-        "{:>8} {:>8} {:>9} {:>10} {:>10} {:>10} {:>8} {:>8}",
-        "asked/s", "sent", "answered", "late p50", "late p99", "late max", "core", "latency"
+        "asked/s  answered  not sent   late p50   late p99   late max   latency p50   core  starved  first error"
     );
-    for rate in [1_000, 5_000, 10_000, 15_000, 20_000] {
-        measure(server.address, rate);
+    for rate in [1_000, 2_000, 5_000, 7_500, 10_000, 15_000] {
+        let server = common::Server::start(|_| async { common::reply(200, "Hello DFaaS world!") });
+        let (rows, [core, starved]) = measure(server.address, rate);
+        report(rate, &rows, core, starved);
     }
 }
 
-fn measure(target: std::net::SocketAddr, rate: u32) {
+fn plan(target: std::net::SocketAddr, rate: u32) -> LoadPlan {
     let flow = LoadFlow {
         name: "speed".to_owned(),
         target,
@@ -50,11 +50,15 @@ fn measure(target: std::net::SocketAddr, rate: u32) {
         recorded_headers: vec!["X-Server".to_owned()],
     };
     let start = jiff::Timestamp::now().as_nanosecond() as i64 + 200_000_000;
-    let plan = LoadPlan {
+    LoadPlan {
         start_unix_nanoseconds: start,
         in_flight_limit: 10_000,
         flows: vec![flow],
-    };
+    }
+}
+
+/// The rows, and the shares of the time in which this thread ran and in which it waited for a core.
+fn measure(target: std::net::SocketAddr, rate: u32) -> (Vec<LoadRow>, [f64; 2]) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .event_interval(8)
@@ -62,10 +66,16 @@ fn measure(target: std::net::SocketAddr, rate: u32) {
         .unwrap();
     let (sender, rows) = channel();
     let (_set_phase, phase) = watch::channel(Phase::Sending);
-    let before = processor_seconds();
-    runtime.block_on(generate(&plan, sender, &phase)).unwrap();
-    let core = (processor_seconds() - before) / SECONDS as f64;
-    let rows: Vec<LoadRow> = rows.into_iter().collect();
+    let before = schedule_statistics();
+    runtime
+        .block_on(generate(&plan(target, rate), sender, &phase))
+        .unwrap();
+    let after = schedule_statistics();
+    let share = |index: usize| after[index].saturating_sub(before[index]) as f64 / 1e9 / SECONDS as f64;
+    (rows.into_iter().collect(), [share(0), share(1)])
+}
+
+fn report(rate: u32, rows: &[LoadRow], core: f64, starved: f64) {
     let quantile = |values: &mut Vec<u64>, share: f64| {
         values.sort_unstable();
         values[((values.len() - 1) as f64 * share) as usize] as f64 / 1e3
@@ -73,20 +83,24 @@ fn measure(target: std::net::SocketAddr, rate: u32) {
     let mut late: Vec<u64> = rows.iter().map(|row| row.sent_after).collect();
     let mut latency: Vec<u64> = rows.iter().map(|row| row.latency).collect();
     println!(
-        "{rate:>8} {:>8} {:>9} {:>7.0} us {:>7.0} us {:>7.0} us {:>6.0} % {:>5.0} us",
-        rows.iter().filter(|row| row.sent).count(),
+        "{rate:>7}  {:>8}  {:>8}  {:>6.0} us  {:>6.0} us  {:>6.0} us  {:>9.0} us  {:>3.0} %  {:>5.0} %  {}",
         rows.iter().filter(|row| row.code == 200).count(),
+        rows.iter().filter(|row| !row.sent).count(),
         quantile(&mut late, 0.5),
         quantile(&mut late, 0.99),
         quantile(&mut late, 1.0),
-        core * 100.0,
         quantile(&mut latency, 0.5),
+        core * 100.0,
+        starved * 100.0,
+        rows.iter()
+            .find(|row| !row.error.is_empty())
+            .map_or("-", |row| &row.error),
     );
 }
 
-/// Processor time of this thread, which is the generator's.
-fn processor_seconds() -> f64 {
-    let usage = getrusage(UsageWho::RUSAGE_THREAD).unwrap();
-    let seconds = |time: nix::sys::time::TimeVal| time.tv_sec() as f64 + time.tv_usec() as f64 / 1e6;
-    seconds(usage.user_time()) + seconds(usage.system_time())
+/// Nanoseconds this thread has run and has waited for a core.
+fn schedule_statistics() -> [u64; 2] {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    let mut numbers = text.split_whitespace().map(|number| number.parse().unwrap_or(0));
+    [numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)]
 }

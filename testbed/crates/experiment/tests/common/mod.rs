@@ -87,7 +87,9 @@ where
     let listener = tokio::net::TcpListener::from_std(listener).unwrap();
     loop {
         let Ok((stream, _)) = listener.accept().await else {
-            return;
+            // Out of descriptors: some will be free in a moment.
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+            continue;
         };
         connections.fetch_add(1, Ordering::SeqCst);
         let _ = stream.set_nodelay(true);

@@ -4,7 +4,7 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use dfaas_experiment::{ExperimentError, FailureKind, Summary, Validity, Verdict, run};
-use dfaas_model::{Bound, Event, EventAction, Metric, NodeAction};
+use dfaas_model::{Bound, Event, EventAction, Experiment, Metric, NodeAction};
 
 use super::block_on;
 use super::fake_lab::{FakeLabs, Watcher};
@@ -224,72 +224,50 @@ fn an_event_that_fails() {
 }
 
 fn refused_before_the_start() {
-    let labs = FakeLabs::new();
-    let watcher = Watcher::new();
-    let folder = tempfile::tempdir().unwrap();
-    let mut stopping = experiment(
-        vec![flow(
-            "users",
-            "user1",
-            PORT_OF_NOBODY,
-            1.0,
-            Duration::from_secs(1),
-        )],
-        Vec::new(),
-    );
-    let mut crooked = stopping.clone();
-    let mut unpublished = stopping.clone();
-    let action = EventAction::Node {
+    let stop = EventAction::Node {
         node: "n1".to_owned(),
         action: NodeAction::Stop,
     };
-    stopping.cells[0].events = vec![
-        link_down(0),
-        Event {
-            at: Duration::from_secs(1),
-            duration: None,
-            action,
-        },
-    ];
-    let refused = |experiment| {
-        block_on(run(
-            experiment,
-            &labs,
-            options(&folder.path().join("run"), &watcher),
-            &watcher,
-        ))
-        .unwrap_err()
+    let stop = Event {
+        at: Duration::from_secs(1),
+        duration: None,
+        action: stop,
     };
-    let error = refused(&stopping);
+    let error = refused(|experiment| experiment.cells[0].events = vec![link_down(0), stop]);
     assert!(matches!(error, ExperimentError::Event { .. }));
     assert_eq!(
         error.to_string(),
         "event at 1 s cannot be done: nodes cannot be stopped"
     );
 
-    crooked.cells[0].flows[0].path = "/func tion".to_owned();
-    let error = refused(&crooked);
+    let error = refused(|experiment| experiment.cells[0].flows[0].path = "/func tion".to_owned());
     assert!(matches!(error, ExperimentError::Flow(_)));
+    let text = error.to_string();
     assert!(
-        error
-            .to_string()
-            .starts_with("flow `users`: path `/func tion` cannot be sent"),
-        "{error}"
-    );
-    assert!(
-        !folder.path().join("run").exists(),
-        "nothing is written for what cannot run"
+        text.starts_with("flow `users`: path `/func tion` cannot be sent"),
+        "{text}"
     );
 
-    unpublished.reference = Some("/nonexistent/published.csv".to_owned());
-    let error = refused(&unpublished);
+    let error = refused(|experiment| experiment.reference = Some("/nonexistent/published.csv".to_owned()));
+    let text = error.to_string();
     assert!(
-        error
-            .to_string()
-            .starts_with("cannot read reference /nonexistent/published.csv"),
-        "{error}"
+        text.starts_with("cannot read reference /nonexistent/published.csv"),
+        "{text}"
     );
+}
+
+/// The error of an experiment changed so that it cannot be run; nothing is started or written for it.
+fn refused(change: impl FnOnce(&mut Experiment)) -> ExperimentError {
+    let users = flow("users", "user1", PORT_OF_NOBODY, 1.0, Duration::from_secs(1));
+    let mut experiment = experiment(vec![users], Vec::new());
+    change(&mut experiment);
+    let (labs, watcher) = (FakeLabs::new(), Watcher::new());
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("run");
+    let error = block_on(run(&experiment, &labs, options(&out, &watcher), &watcher)).unwrap_err();
     assert!(labs.calls().is_empty());
+    assert!(!out.exists());
+    error
 }
 
 fn a_lab_that_stays() {

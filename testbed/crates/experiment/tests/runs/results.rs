@@ -168,8 +168,17 @@ fn a_run_directory_is_complete() {
         labs.calls(),
         ["start fake", "load on user1", "load on user2", "stop fake"]
     );
-    let json = |name: &str| -> Value { serde_json::from_slice(&fs::read(out.join(name)).unwrap()).unwrap() };
-    let description = json("run.json");
+    check_files(&out);
+    check_rows(&out, port);
+}
+
+fn json(out: &Path, name: &str) -> Value {
+    serde_json::from_slice(&fs::read(out.join(name)).unwrap()).unwrap()
+}
+
+/// Everything but the rows.
+fn check_files(out: &Path) {
+    let description = json(out, "run.json");
     assert_eq!(description["schema"], 1);
     assert_eq!(description["name"], "fake-scenario");
     assert_eq!(description["title"], "A fake");
@@ -188,19 +197,21 @@ fn a_run_directory_is_complete() {
         fs::read_to_string(out.join("sources/fake-scenario.yaml")).unwrap(),
         "topology: fake.yaml\n"
     );
-    assert_eq!(json("cells/0/0/lab.json")["name"], "fake");
+    assert_eq!(json(out, "cells/0/0/lab.json")["name"], "fake");
     assert_eq!(
         fs::read_to_string(out.join("cells/0/0/logs/n1/agent.log")).unwrap(),
         "started\n"
     );
     assert_eq!(
-        json("cells/0/0/series.json")["seconds"][0]["flows"]["users"]["sent"],
+        json(out, "cells/0/0/series.json")["seconds"][0]["flows"]["users"]["sent"],
         40
     );
+}
 
+fn check_rows(out: &Path, port: u16) {
     let rows = lines(&out.join("cells/0/0/requests.jsonl"));
     assert_eq!(rows.len(), 60);
-    let start: jiff::Timestamp = json("summary.json")["cells"][0]["repetitions"][0]["start"]
+    let start: jiff::Timestamp = json(out, "summary.json")["cells"][0]["repetitions"][0]["start"]
         .as_str()
         .unwrap()
         .parse()
@@ -246,9 +257,16 @@ fn the_summary_has_this_shape() {
         &FakeLabs::new(),
         &Watcher::new(),
     );
-    let mut summary: Value =
-        serde_json::from_slice(&fs::read(folder.path().join("summary.json")).unwrap()).unwrap();
-    // What differs from run to run is checked for its type and then put in a fixed form.
+    let mut summary = json(folder.path(), "summary.json");
+    fix_what_differs(&mut summary);
+    assert_eq!(
+        serde_json::to_string_pretty(&summary).unwrap(),
+        serde_json::to_string_pretty(&expected_summary()).unwrap()
+    );
+}
+
+/// Checks what differs from run to run for its type and puts it in a fixed form.
+fn fix_what_differs(summary: &mut Value) {
     let fix = |value: &mut Value, replacement: &str| {
         assert!(value.is_number() || value.is_string(), "{replacement} is {value}");
         *value = replacement.into();
@@ -268,7 +286,10 @@ fn the_summary_has_this_shape() {
     for name in ["p50", "p95", "p99", "max", "mean"] {
         fix(&mut repetition["load"]["users"]["latency_ms"][name], "MS");
     }
-    let expected = serde_json::json!({
+}
+
+fn expected_summary() -> Value {
+    serde_json::json!({
         "schema": 1,
         "name": "fake-scenario",
         "title": "A fake",
@@ -309,11 +330,7 @@ fn the_summary_has_this_shape() {
                 } },
             }],
         }],
-    });
-    assert_eq!(
-        serde_json::to_string_pretty(&summary).unwrap(),
-        serde_json::to_string_pretty(&expected).unwrap()
-    );
+    })
 }
 
 fn an_expectation_must_hold_in_every_repetition() {
