@@ -20,7 +20,7 @@ const SHOWN: usize = 20;
 /// A fault at a place.
 #[derive(Clone, Debug)]
 pub(crate) struct Problem {
-    fault: Fault,
+    fault: Box<Fault>,
     span: Option<Span>,
     label: String,
     also: Vec<(Span, String)>,
@@ -29,12 +29,24 @@ pub(crate) struct Problem {
 
 impl Problem {
     pub(crate) fn new(fault: Fault, span: Span) -> Problem {
-        Problem { fault, span: Some(span), label: String::new(), also: Vec::new(), help: None }
+        Problem {
+            fault: Box::new(fault),
+            span: Some(span),
+            label: String::new(),
+            also: Vec::new(),
+            help: None,
+        }
     }
 
     /// A problem of the file as a whole.
     pub(crate) fn without_place(fault: Fault) -> Problem {
-        Problem { fault, span: None, label: String::new(), also: Vec::new(), help: None }
+        Problem {
+            fault: Box::new(fault),
+            span: None,
+            label: String::new(),
+            also: Vec::new(),
+            help: None,
+        }
     }
 
     /// The words beside the caret.
@@ -83,7 +95,9 @@ pub fn closest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
     let mut best: Option<(usize, &str)> = None;
     for candidate in known {
         let distance = distance(word, candidate);
-        let is_close = distance <= (candidate.len().max(word.len()) / 3).max(1);
+        let longer = candidate.len().max(word.len());
+        // Any two single letters are one change apart; that is no likeness.
+        let is_close = distance <= (longer / 3).max(usize::from(longer > 1));
         if is_close && best.is_none_or(|(least, _)| distance <= least) {
             best = Some((distance, candidate));
         }
@@ -136,20 +150,33 @@ impl Problems {
         match (self.error(sources), value) {
             (None, Some(value)) => Ok(value),
             (Some(error), _) => Err(error),
-            (None, None) => Err(ModelError::single(Problem::without_place(Fault::Unexplained), sources)),
+            (None, None) => Err(ModelError::single(
+                Problem::without_place(Fault::Unexplained),
+                sources,
+            )),
         }
     }
 
     fn error(self, sources: &Sources) -> Option<ModelError> {
         let unshown = self.list.len().saturating_sub(SHOWN);
-        let mut shown: Vec<Diagnosis> =
-            self.list.into_iter().take(SHOWN).map(|problem| Diagnosis::new(problem, sources)).collect();
+        let mut shown: Vec<Diagnosis> = self
+            .list
+            .into_iter()
+            .take(SHOWN)
+            .map(|problem| Diagnosis::new(problem, sources))
+            .collect();
         if unshown > 0 {
-            shown.push(Diagnosis::new(Problem::without_place(Fault::More { count: unshown }), sources));
+            shown.push(Diagnosis::new(
+                Problem::without_place(Fault::More { count: unshown }),
+                sources,
+            ));
         }
         let mut shown = shown.into_iter();
         let first = shown.next()?;
-        Some(ModelError { first: Box::new(first), others: shown.collect() })
+        Some(ModelError {
+            first: Box::new(first),
+            others: shown.collect(),
+        })
     }
 }
 
@@ -164,12 +191,17 @@ pub struct ModelError {
 impl ModelError {
     /// One problem alone.
     pub(crate) fn single(problem: Problem, sources: &Sources) -> ModelError {
-        ModelError { first: Box::new(Diagnosis::new(problem, sources)), others: Vec::new() }
+        ModelError {
+            first: Box::new(Diagnosis::new(problem, sources)),
+            others: Vec::new(),
+        }
     }
 
     /// All faults, the first one first.
     pub fn faults(&self) -> impl Iterator<Item = &Fault> {
-        std::iter::once(&*self.first).chain(&self.others).map(|diagnosis| &diagnosis.fault)
+        std::iter::once(&*self.first)
+            .chain(&self.others)
+            .map(|diagnosis| &diagnosis.fault)
     }
 
     /// File (or `--set`), line and column, counted from 1, of the first fault, if it has a place.
@@ -234,7 +266,10 @@ impl Diagnosis {
                 if second.source == span.source {
                     labels.push(labelled(second, &label));
                 } else {
-                    elsewhere.push(Diagnosis::new(Problem::new(Fault::Note { text: label }, second), sources));
+                    elsewhere.push(Diagnosis::new(
+                        Problem::new(Fault::Note { text: label }, second),
+                        sources,
+                    ));
                 }
             }
         }
@@ -242,13 +277,22 @@ impl Diagnosis {
             .span
             .and_then(|span| sources.get(span.source))
             .map(|source| NamedSource::new(&source.name, Arc::clone(&source.text)));
-        Diagnosis { fault: problem.fault, source, labels, help: problem.help, elsewhere }
+        Diagnosis {
+            fault: *problem.fault,
+            source,
+            labels,
+            help: problem.help,
+            elsewhere,
+        }
     }
 }
 
 fn labelled(span: Span, label: &str) -> LabeledSpan {
     let text = (!label.is_empty()).then(|| label.to_owned());
-    LabeledSpan::new_with_span(text, SourceSpan::new((span.start as usize).into(), span.length as usize))
+    LabeledSpan::new_with_span(
+        text,
+        SourceSpan::new((span.start as usize).into(), span.length as usize),
+    )
 }
 
 impl fmt::Display for Diagnosis {
@@ -265,7 +309,9 @@ impl Diagnostic for Diagnosis {
     }
 
     fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
-        self.help.as_ref().map(|help| Box::new(help) as Box<dyn fmt::Display>)
+        self.help
+            .as_ref()
+            .map(|help| Box::new(help) as Box<dyn fmt::Display>)
     }
 
     fn source_code(&self) -> Option<&dyn SourceCode> {

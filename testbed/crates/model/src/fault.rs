@@ -36,12 +36,20 @@ pub enum Fault {
     #[error("key `{key}` is not for a node of kind {kind}")]
     KeyNotForKind { key: String, kind: String },
     #[error("`{what}` is {value}, but must be {range}")]
-    OutOfRange { what: String, value: String, range: String },
+    OutOfRange {
+        what: String,
+        value: String,
+        range: String,
+    },
     #[error("nothing here is called `{name}`")]
     UnknownItem { name: String },
     // Names.
     #[error("`{name}` cannot be the name of {what}: {rule}")]
-    BadName { name: String, what: String, rule: String },
+    BadName {
+        name: String,
+        what: String,
+        rule: String,
+    },
     #[error("duplicate node `{name}`")]
     DuplicateNode { name: String },
     #[error("node `{name}` has a count, but no `{{i}}` in its name")]

@@ -28,8 +28,8 @@ pub use scenario::{
 };
 pub use schema::{scenario_schema, topology_schema};
 pub use topology::{
-    AgentSettings, Backend, BasicAuth, DEFAULT_RECALC_PERIOD, DEFAULT_SEED, DriverKind, Endpoint, FaasSettings,
-    Function, Impairment, ImpairmentChange, InterfaceSettings, JitterDistribution, Limits, Link, Node, NodeKind,
-    PortMapping, Topology, Volume, load_topology,
+    AgentSettings, Backend, BasicAuth, DEFAULT_RECALC_PERIOD, DEFAULT_SEED, DriverKind, Endpoint,
+    FaasSettings, Function, Impairment, ImpairmentChange, InterfaceSettings, JitterDistribution, Limits,
+    Link, Node, NodeKind, PortMapping, Topology, Volume, load_topology,
 };
 pub use units::{BitRate, ByteSize, Percent, QueueLimit, RequestRate, TimeSpan};

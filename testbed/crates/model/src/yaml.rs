@@ -20,7 +20,11 @@ pub(crate) fn parse(text: &str, source: u32) -> Result<Tree, Problem> {
         strict_booleans: true,
         with_snippet: false,
     };
-    let whole = Span { source, start: 0, length: 0 };
+    let whole = Span {
+        source,
+        start: 0,
+        length: 0,
+    };
     let parsed: Option<Spanned<Raw>> =
         serde_yaml::from_str_with_options(text, options).map_err(|error| problem(&error, text, source))?;
     match parsed {
@@ -31,13 +35,22 @@ pub(crate) fn parse(text: &str, source: u32) -> Result<Tree, Problem> {
 
 fn problem(error: &Error, text: &str, source: u32) -> Problem {
     let plain = error.without_snippet();
-    let span = plain.location().map(|location| Converter { text, source }.span(location));
+    let span = plain
+        .location()
+        .map(|location| Converter { text, source }.span(location));
     // The position is shown by the caret; the crate's own sentence repeats it at the end.
     let mut reason = plain.to_string().lines().next().unwrap_or_default().to_owned();
     if let Some(end) = reason.rfind(" at line ") {
         reason.truncate(end);
     }
-    let problem = Problem::new(Fault::Yaml { reason }, span.unwrap_or(Span { source, start: 0, length: 0 }));
+    let problem = Problem::new(
+        Fault::Yaml { reason },
+        span.unwrap_or(Span {
+            source,
+            start: 0,
+            length: 0,
+        }),
+    );
     problem.label("here")
 }
 
@@ -138,15 +151,27 @@ impl Converter<'_> {
         let span = self.span(raw.defined);
         let value = match raw.value {
             Raw::Null => Value::Null,
-            Raw::Text(text) => Value::Scalar(Scalar { plain: self.is_plain(span), text }),
-            Raw::Literal => Value::Scalar(Scalar { text: self.slice(span).trim().to_owned(), plain: true }),
+            Raw::Text(text) => Value::Scalar(Scalar {
+                plain: self.is_plain(span),
+                text,
+            }),
+            Raw::Literal => Value::Scalar(Scalar {
+                text: self.slice(span).trim().to_owned(),
+                plain: true,
+            }),
             Raw::List(items) => Value::List(items.into_iter().map(|item| self.tree(item)).collect()),
             Raw::Map(entries) => Value::Map(Map {
                 entries: entries
                     .into_iter()
                     .map(|(key, value)| {
                         let span = self.span(key.defined);
-                        (Key { text: key.value, span }, self.tree(value))
+                        (
+                            Key {
+                                text: key.value,
+                                span,
+                            },
+                            self.tree(value),
+                        )
                     })
                     .collect(),
             }),
@@ -156,8 +181,12 @@ impl Converter<'_> {
 
     /// The byte at a line and column (in characters), both from 1; errors carry no more than that.
     fn offset(&self, line: u64, column: u64) -> usize {
-        let before: usize =
-            self.text.split_inclusive('\n').take(to_usize(line.saturating_sub(1))).map(str::len).sum();
+        let before: usize = self
+            .text
+            .split_inclusive('\n')
+            .take(to_usize(line.saturating_sub(1)))
+            .map(str::len)
+            .sum();
         let rest = self.text.get(before..).unwrap_or("");
         let within = rest.char_indices().nth(to_usize(column.saturating_sub(1)));
         before + within.map_or(rest.len(), |(offset, _)| offset)
@@ -176,11 +205,23 @@ impl Converter<'_> {
         let span = location.span();
         let length = self.text.len();
         let offset = span.byte_offset().map(to_usize);
-        let start = offset.unwrap_or_else(|| self.offset(location.line(), location.column())).min(length);
-        let end = start.saturating_add(span.byte_len().map_or(0, to_usize)).min(length);
+        let start = offset
+            .unwrap_or_else(|| self.offset(location.line(), location.column()))
+            .min(length);
+        let end = start
+            .saturating_add(span.byte_len().map_or(0, to_usize))
+            .min(length);
         // A block mapping's span runs to the next token: point at its first line only.
-        let end = self.text.get(start..end).and_then(|text| text.find('\n')).map_or(end, |line| start + line);
-        Span { source: self.source, start: to_u32(start), length: to_u32(end - start) }
+        let end = self
+            .text
+            .get(start..end)
+            .and_then(|text| text.find('\n'))
+            .map_or(end, |line| start + line);
+        Span {
+            source: self.source,
+            start: to_u32(start),
+            length: to_u32(end - start),
+        }
     }
 }
 

@@ -9,10 +9,18 @@ const LIMIT: u64 = 20_000;
 /// Expands the counts in `nodes` and `links`.
 pub(crate) fn expand(root: &mut Tree, problems: &mut Problems) {
     let Value::Map(map) = &mut root.value else { return };
-    if let Some(Tree { value: Value::Map(nodes), .. }) = map.get_mut("nodes") {
+    if let Some(Tree {
+        value: Value::Map(nodes),
+        ..
+    }) = map.get_mut("nodes")
+    {
         expand_nodes(nodes, problems);
     }
-    if let Some(Tree { value: Value::List(links), .. }) = map.get_mut("links") {
+    if let Some(Tree {
+        value: Value::List(links),
+        ..
+    }) = map.get_mut("links")
+    {
         expand_links(links, problems);
     }
 }
@@ -25,12 +33,17 @@ fn expand_nodes(nodes: &mut Map, problems: &mut Problems) {
             continue;
         };
         if count != Some(1) && !key.text.contains("{i") {
-            let fault = Fault::CountWithoutIndex { name: key.text.clone() };
+            let fault = Fault::CountWithoutIndex {
+                name: key.text.clone(),
+            };
             problems.add(Problem::new(fault, key.span).label("must contain `{i}`"));
             continue;
         }
         for index in 1..=count.unwrap_or(0) {
-            let name = Key { text: substitute(&key.text, index), span: key.span };
+            let name = Key {
+                text: substitute(&key.text, index),
+                span: key.span,
+            };
             all.push((name, with_index(&node, index)));
         }
     }
@@ -43,8 +56,14 @@ fn report_repeated(all: &[(Key, Tree)], problems: &mut Problems) {
     let mut first = std::collections::HashMap::with_capacity(all.len());
     for (key, _) in all {
         if let Some(before) = first.insert(key.text.as_str(), key.span) {
-            let fault = Fault::DuplicateNode { name: key.text.clone() };
-            problems.add(Problem::new(fault, key.span).label("again here").also(before, "first here"));
+            let fault = Fault::DuplicateNode {
+                name: key.text.clone(),
+            };
+            problems.add(
+                Problem::new(fault, key.span)
+                    .label("again here")
+                    .also(before, "first here"),
+            );
         }
     }
 }
@@ -61,9 +80,14 @@ fn expand_links(links: &mut Vec<Tree>, problems: &mut Problems) {
 }
 
 /// `None` without a count; `Some(None)` for one that cannot be used (and was reported).
-#[expect(clippy::option_option, reason = "absent and unusable are different answers here")]
+#[expect(
+    clippy::option_option,
+    reason = "absent and unusable are different answers here"
+)]
 fn take_count(item: &mut Tree, so_far: usize, problems: &mut Problems) -> Option<Option<u64>> {
-    let Value::Map(map) = &mut item.value else { return None };
+    let Value::Map(map) = &mut item.value else {
+        return None;
+    };
     let (_, count) = map.take("count")?;
     let Some(number) = count.as_text().and_then(|text| text.parse::<u64>().ok()) else {
         let fault = Fault::WrongType {
@@ -98,13 +122,20 @@ fn with_index(tree: &Tree, index: u64) -> Tree {
                 .entries
                 .iter()
                 .map(|(key, value)| {
-                    let text = if key.text.contains('{') { substitute(&key.text, index) } else { key.text.clone() };
+                    let text = if key.text.contains('{') {
+                        substitute(&key.text, index)
+                    } else {
+                        key.text.clone()
+                    };
                     (Key { text, span: key.span }, with_index(value, index))
                 })
                 .collect(),
         }),
     };
-    Tree { value, span: tree.span }
+    Tree {
+        value,
+        span: tree.span,
+    }
 }
 
 /// Replaces `{i}`, `{i+N}` and `{i-N}`; other braces stay.
@@ -115,7 +146,9 @@ fn substitute(text: &str, index: u64) -> String {
         let (before, from) = rest.split_at(open);
         result.push_str(before);
         let expression = from.split_once('}').map(|(expression, _)| expression);
-        match expression.and_then(|expression| evaluate(&expression[2..], index).map(|value| (expression, value))) {
+        match expression
+            .and_then(|expression| evaluate(&expression[2..], index).map(|value| (expression, value)))
+        {
             Some((expression, value)) => {
                 result.push_str(&value.to_string());
                 rest = &from[expression.len() + 1..];

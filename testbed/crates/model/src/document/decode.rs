@@ -26,7 +26,7 @@ pub(crate) fn message_with_help(message: &str, help: &str) -> String {
 /// A serde error that knows its place.
 #[derive(Debug)]
 pub(crate) struct DecodeError {
-    fault: Fault,
+    fault: Box<Fault>,
     label: &'static str,
     help: Option<String>,
     span: Option<Span>,
@@ -36,7 +36,13 @@ pub(crate) struct DecodeError {
 
 impl DecodeError {
     fn new(fault: Fault, label: &'static str, help: Option<String>) -> DecodeError {
-        DecodeError { fault, label, help, span: None, absent: false }
+        DecodeError {
+            fault: Box::new(fault),
+            label,
+            help,
+            span: None,
+            absent: false,
+        }
     }
 
     fn at(mut self, span: Span) -> DecodeError {
@@ -45,7 +51,7 @@ impl DecodeError {
     }
 
     fn problem(self, fallback: Span) -> Problem {
-        let problem = Problem::new(self.fault, self.span.unwrap_or(fallback)).label(self.label);
+        let problem = Problem::new(*self.fault, self.span.unwrap_or(fallback)).label(self.label);
         match self.help {
             Some(help) => problem.help(help),
             None => problem,
@@ -89,21 +95,43 @@ impl de::Error for DecodeError {
             "a string" => "a single value".to_owned(),
             other => other.to_owned(),
         };
-        DecodeError::new(Fault::WrongType { found, expected }, "not what is expected here", None)
+        DecodeError::new(
+            Fault::WrongType { found, expected },
+            "not what is expected here",
+            None,
+        )
     }
 
     fn unknown_field(field: &str, expected: &'static [&'static str]) -> Self {
         let help = suggestion(field, expected);
-        DecodeError::new(Fault::UnknownKey { key: field.to_owned() }, "no such key here", help)
+        DecodeError::new(
+            Fault::UnknownKey {
+                key: field.to_owned(),
+            },
+            "no such key here",
+            help,
+        )
     }
 
     fn unknown_variant(variant: &str, expected: &'static [&'static str]) -> Self {
         let help = suggestion(variant, expected);
-        DecodeError::new(Fault::UnknownChoice { value: variant.to_owned() }, "not one of the choices", help)
+        DecodeError::new(
+            Fault::UnknownChoice {
+                value: variant.to_owned(),
+            },
+            "not one of the choices",
+            help,
+        )
     }
 
     fn missing_field(field: &'static str) -> Self {
-        let mut error = DecodeError::new(Fault::MissingKey { key: field.to_owned() }, "has no such key", None);
+        let mut error = DecodeError::new(
+            Fault::MissingKey {
+                key: field.to_owned(),
+            },
+            "has no such key",
+            None,
+        );
         error.absent = true;
         error
     }
@@ -136,12 +164,21 @@ impl<'a> Decoder<'a> {
     }
 
     fn map<V: Visitor<'a>>(self, map: &'a Map, visitor: V) -> Result<V::Value, DecodeError> {
-        visitor.visit_map(MapAccess { entries: map.entries.iter(), value: None })
+        visitor.visit_map(MapAccess {
+            entries: map.entries.iter(),
+            value: None,
+        })
     }
 
     /// Stamps an error with this value's place, unless something inside already has one.
     fn stamp<T>(self, result: Result<T, DecodeError>) -> Result<T, DecodeError> {
-        result.map_err(|error| if error.absent { error } else { error.at(self.0.span) })
+        result.map_err(|error| {
+            if error.absent {
+                error
+            } else {
+                error.at(self.0.span)
+            }
+        })
     }
 }
 
@@ -232,8 +269,9 @@ impl<'a> de::Deserializer<'a> for Decoder<'a> {
         _: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, DecodeError> {
-        let choice: Result<StrDeserializer<'a, DecodeError>, _> =
-            self.text(&"one of a few words").map(IntoDeserializer::into_deserializer);
+        let choice: Result<StrDeserializer<'a, DecodeError>, _> = self
+            .text(&"one of a few words")
+            .map(IntoDeserializer::into_deserializer);
         self.stamp(choice.and_then(|choice| visitor.visit_enum(choice)))
     }
 
@@ -281,9 +319,16 @@ struct ListAccess<'a>(std::slice::Iter<'a, Tree>);
 impl<'a> de::SeqAccess<'a> for ListAccess<'a> {
     type Error = DecodeError;
 
-    fn next_element_seed<S: DeserializeSeed<'a>>(&mut self, seed: S) -> Result<Option<S::Value>, DecodeError> {
-        let Some(item) = self.0.next() else { return Ok(None) };
-        seed.deserialize(Decoder(item)).map(Some).map_err(|error| error.at(item.span))
+    fn next_element_seed<S: DeserializeSeed<'a>>(
+        &mut self,
+        seed: S,
+    ) -> Result<Option<S::Value>, DecodeError> {
+        let Some(item) = self.0.next() else {
+            return Ok(None);
+        };
+        seed.deserialize(Decoder(item))
+            .map(Some)
+            .map_err(|error| error.at(item.span))
     }
 
     fn size_hint(&self) -> Option<usize> {
@@ -300,9 +345,13 @@ impl<'a> de::MapAccess<'a> for MapAccess<'a> {
     type Error = DecodeError;
 
     fn next_key_seed<S: DeserializeSeed<'a>>(&mut self, seed: S) -> Result<Option<S::Value>, DecodeError> {
-        let Some((key, value)) = self.entries.next() else { return Ok(None) };
+        let Some((key, value)) = self.entries.next() else {
+            return Ok(None);
+        };
         self.value = Some((key, value));
-        seed.deserialize(KeyDecoder(key)).map(Some).map_err(|error| error.at(key.span))
+        seed.deserialize(KeyDecoder(key))
+            .map(Some)
+            .map_err(|error| error.at(key.span))
     }
 
     fn next_value_seed<S: DeserializeSeed<'a>>(&mut self, seed: S) -> Result<S::Value, DecodeError> {

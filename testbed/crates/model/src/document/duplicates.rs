@@ -23,7 +23,11 @@ fn walk(tree: &Tree, depth: usize, parent: &str, problems: &mut Problems) {
                     } else {
                         Fault::DuplicateKey { key: name }
                     };
-                    problems.add(Problem::new(fault, key.span).label("again here").also(before, "first here"));
+                    problems.add(
+                        Problem::new(fault, key.span)
+                            .label("again here")
+                            .also(before, "first here"),
+                    );
                 }
                 walk(value, depth + 1, &key.text, problems);
             }

@@ -18,7 +18,12 @@ pub(crate) fn read(
     sources: &mut Sources,
     problems: &mut Problems,
 ) -> Option<Tree> {
-    let mut reader = Reader { loader, sources, problems, open: Vec::new() };
+    let mut reader = Reader {
+        loader,
+        sources,
+        problems,
+        open: Vec::new(),
+    };
     reader.file(&path::normal(path), None)
 }
 
@@ -30,19 +35,30 @@ pub(crate) fn read_one(
     sources: &mut Sources,
 ) -> Result<Tree, Problem> {
     let text = loader.load(path).map_err(|reason| {
-        let fault = Fault::CannotRead { path: path.to_owned(), reason };
+        let fault = Fault::CannotRead {
+            path: path.to_owned(),
+            reason,
+        };
         match named_at {
             Some(span) => Problem::new(fault, span).label("named here"),
             None => Problem::without_place(fault),
         }
     })?;
     let source = sources.add_file(path, text);
-    let text = sources.get(source).map(|source| std::sync::Arc::clone(&source.text)).unwrap_or_default();
+    let text = sources
+        .get(source)
+        .map(|source| std::sync::Arc::clone(&source.text))
+        .unwrap_or_default();
     let tree = yaml::parse(&text, source)?;
     match tree.value {
         Value::Map(_) => Ok(tree),
-        _ => Err(Problem::new(Fault::NotAMapping { found: tree.describe().to_owned() }, tree.span)
-            .label("the file must be a mapping of keys to values")),
+        _ => Err(Problem::new(
+            Fault::NotAMapping {
+                found: tree.describe().to_owned(),
+            },
+            tree.span,
+        )
+        .label("the file must be a mapping of keys to values")),
     }
 }
 
@@ -58,11 +74,13 @@ impl Reader<'_> {
     fn file(&mut self, path: &str, named_at: Option<Span>) -> Option<Tree> {
         if let (Some(span), true) = (named_at, self.open.iter().any(|open| open == path)) {
             let chain = format!("{} → {path}", self.open.join(" → "));
-            self.problems.add(Problem::new(Fault::CyclicInclude { chain }, span).label("includes itself"));
+            self.problems
+                .add(Problem::new(Fault::CyclicInclude { chain }, span).label("includes itself"));
             return None;
         }
         if let (Some(span), true) = (named_at, self.open.len() >= DEEPEST) {
-            self.problems.add(Problem::new(Fault::DeepInclude { limit: DEEPEST }, span));
+            self.problems
+                .add(Problem::new(Fault::DeepInclude { limit: DEEPEST }, span));
             return None;
         }
         let read = read_one(path, named_at, self.loader, self.sources);
@@ -75,14 +93,21 @@ impl Reader<'_> {
     }
 
     fn with_includes(&mut self, mut tree: Tree, path: &str) -> Tree {
-        let Value::Map(map) = &mut tree.value else { return tree };
-        let Some((_, list)) = map.take(INCLUDE) else { return tree };
+        let Value::Map(map) = &mut tree.value else {
+            return tree;
+        };
+        let Some((_, list)) = map.take(INCLUDE) else {
+            return tree;
+        };
         let items = match list.value {
             Value::List(items) => items,
             Value::Scalar(_) => vec![list],
             _ => {
                 let found = list.describe().to_owned();
-                let fault = Fault::WrongType { found, expected: "a path or a list of paths".to_owned() };
+                let fault = Fault::WrongType {
+                    found,
+                    expected: "a path or a list of paths".to_owned(),
+                };
                 self.problems.add(Problem::new(fault, list.span));
                 return tree;
             }
@@ -90,7 +115,10 @@ impl Reader<'_> {
         let mut merged: Option<Tree> = None;
         for item in items {
             let Some(relative) = item.as_text() else {
-                let fault = Fault::WrongType { found: item.describe().to_owned(), expected: "a path".to_owned() };
+                let fault = Fault::WrongType {
+                    found: item.describe().to_owned(),
+                    expected: "a path".to_owned(),
+                };
                 self.problems.add(Problem::new(fault, item.span));
                 continue;
             };
@@ -128,23 +156,36 @@ fn merge(earlier: Tree, later: Tree, problems: &mut Problems) -> Tree {
             }
         }
     }
-    Tree { value: Value::Map(map), span }
+    Tree {
+        value: Value::Map(map),
+        span,
+    }
 }
 
 fn join_nodes(before: Tree, after: Tree, problems: &mut Problems) -> Tree {
     let span = after.span;
     match (before.value, after.value) {
         (Value::Map(mut map), Value::Map(after)) => {
-            let known: std::collections::HashMap<String, Span> =
-                map.entries.iter().map(|(key, _)| (key.text.clone(), key.span)).collect();
+            let known: std::collections::HashMap<String, Span> = map
+                .entries
+                .iter()
+                .map(|(key, _)| (key.text.clone(), key.span))
+                .collect();
             for (Key { text, span }, value) in after.entries {
                 if let Some(first) = known.get(&text) {
                     let fault = Fault::DuplicateNode { name: text.clone() };
-                    problems.add(Problem::new(fault, span).label("again here").also(*first, "first here"));
+                    problems.add(
+                        Problem::new(fault, span)
+                            .label("again here")
+                            .also(*first, "first here"),
+                    );
                 }
                 map.entries.push((Key { text, span }, value));
             }
-            Tree { value: Value::Map(map), span }
+            Tree {
+                value: Value::Map(map),
+                span,
+            }
         }
         // Not mappings: let the decoder say what is wrong with the later one.
         (_, value) => Tree { value, span },
@@ -156,7 +197,10 @@ fn join_lists(before: Tree, after: Tree) -> Tree {
     match (before.value, after.value) {
         (Value::List(mut items), Value::List(more)) => {
             items.extend(more);
-            Tree { value: Value::List(items), span }
+            Tree {
+                value: Value::List(items),
+                span,
+            }
         }
         (_, value) => Tree { value, span },
     }

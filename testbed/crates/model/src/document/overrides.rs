@@ -24,7 +24,11 @@ pub(crate) enum Outcome {
 /// Reads a `--set` argument.
 pub(crate) fn read(argument: &Override, sources: &mut Sources) -> Result<Assignment, Problem> {
     let source = sources.add_argument(format!("{}={}", argument.path, argument.value));
-    let whole = Span { source, start: 0, length: u32::try_from(argument.path.len()).unwrap_or(u32::MAX) };
+    let whole = Span {
+        source,
+        start: 0,
+        length: u32::try_from(argument.path.len()).unwrap_or(u32::MAX),
+    };
     let path = split(&argument.path, whole)?;
     let mut value = yaml::parse(&argument.value, source)?;
     // The value was parsed on its own; in the argument it stands behind the path and the equals sign.
@@ -59,7 +63,9 @@ pub(crate) fn split(path: &str, whole: Span) -> Result<Vec<Key>, Problem> {
             Some(quoted) => match quoted.split_once('"') {
                 Some((text, after)) => (text, after),
                 None => {
-                    let fault = Fault::Value { message: format!("a quote in `{path}` is not closed") };
+                    let fault = Fault::Value {
+                        message: format!("a quote in `{path}` is not closed"),
+                    };
                     return Err(Problem::new(fault, whole.part(start, rest.len())));
                 }
             },
@@ -67,15 +73,22 @@ pub(crate) fn split(path: &str, whole: Span) -> Result<Vec<Key>, Problem> {
         };
         let length = rest.len() - after.len();
         if text.is_empty() {
-            let fault = Fault::Value { message: format!("`{path}` has an empty key") };
+            let fault = Fault::Value {
+                message: format!("`{path}` has an empty key"),
+            };
             return Err(Problem::new(fault, whole.part(start, length.max(1))));
         }
-        keys.push(Key { text: text.to_owned(), span: whole.part(start, length) });
+        keys.push(Key {
+            text: text.to_owned(),
+            span: whole.part(start, length),
+        });
         match after.strip_prefix('.') {
             Some(more) => rest = more,
             None if after.is_empty() => return Ok(keys),
             None => {
-                let fault = Fault::Value { message: format!("`{path}` goes on behind a quote") };
+                let fault = Fault::Value {
+                    message: format!("`{path}` goes on behind a quote"),
+                };
                 return Err(Problem::new(fault, whole.part(start + length, after.len())));
             }
         }
@@ -85,7 +98,9 @@ pub(crate) fn split(path: &str, whole: Span) -> Result<Vec<Key>, Problem> {
 /// Puts the value in its place, making the mappings on the way there if need be. Nodes and items of lists are
 /// not made: naming one that is not there is a mistake.
 pub(crate) fn apply(root: &mut Tree, assignment: &Assignment) -> Result<Outcome, Problem> {
-    let Some((last, way)) = assignment.path.split_last() else { return Ok(Outcome::Done) };
+    let Some((last, way)) = assignment.path.split_last() else {
+        return Ok(Outcome::Done);
+    };
     let mut here = root;
     for (depth, key) in way.iter().enumerate() {
         if depth == 1 && way[0].text == "nodes" && here.get(&key.text).is_none() {
@@ -125,9 +140,17 @@ fn step<'a>(here: &'a mut Tree, key: &Key) -> Result<&'a mut Tree, Problem> {
                 .or_else(|| key.text.parse().ok().filter(|index| *index < items.len()));
             match place {
                 Some(place) => Ok(&mut items[place]),
-                None => Err(Problem::new(Fault::UnknownItem { name: key.text.clone() }, key.span)
-                    .label("nothing in the list has this name")
-                    .suggest(&key.text, names.iter().map(String::as_str).filter(|name| !name.is_empty()))),
+                None => Err(Problem::new(
+                    Fault::UnknownItem {
+                        name: key.text.clone(),
+                    },
+                    key.span,
+                )
+                .label("nothing in the list has this name")
+                .suggest(
+                    &key.text,
+                    names.iter().map(String::as_str).filter(|name| !name.is_empty()),
+                )),
             }
         }
         _ => Err(no_keys(key)),
@@ -145,12 +168,17 @@ fn item_name(item: &Tree) -> String {
         return name.to_owned();
     }
     let ends = item.get("endpoints").and_then(Tree::as_list).unwrap_or_default();
-    let nodes: Vec<&str> =
-        ends.iter().filter_map(Tree::as_text).map(|end| end.split(':').next().unwrap_or(end)).collect();
+    let nodes: Vec<&str> = ends
+        .iter()
+        .filter_map(Tree::as_text)
+        .map(|end| end.split(':').next().unwrap_or(end))
+        .collect();
     nodes.join("--")
 }
 
 fn same_name(name: &str, asked: &str) -> bool {
-    let swapped = asked.split_once("--").is_some_and(|(left, right)| name == format!("{right}--{left}"));
+    let swapped = asked
+        .split_once("--")
+        .is_some_and(|(left, right)| name == format!("{right}--{left}"));
     name == asked || swapped
 }

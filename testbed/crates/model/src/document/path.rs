@@ -22,7 +22,11 @@ pub(crate) fn normal(path: &str) -> String {
         }
     }
     let joined = parts.join("/");
-    if path.starts_with('/') { format!("/{joined}") } else { joined }
+    if path.starts_with('/') {
+        format!("/{joined}")
+    } else {
+        joined
+    }
 }
 
 /// The last part.
@@ -45,7 +49,10 @@ mod tests {
 
     #[test]
     fn relative_paths_start_at_the_file_that_names_them() {
-        assert_eq!(beside("scenarios/paper/a.yaml", "../../topologies/b.yaml"), "topologies/b.yaml");
+        assert_eq!(
+            beside("scenarios/paper/a.yaml", "../../topologies/b.yaml"),
+            "topologies/b.yaml"
+        );
         assert_eq!(beside("a.yaml", "../b.yaml"), "../b.yaml");
         assert_eq!(beside("x/a.yaml", "/etc/b.yaml"), "/etc/b.yaml");
         assert_eq!(beside("/x/a.yaml", "../../../b.yaml"), "/b.yaml");

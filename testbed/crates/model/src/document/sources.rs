@@ -19,11 +19,19 @@ pub(crate) struct Sources {
 
 impl Sources {
     pub(crate) fn add_file(&mut self, name: &str, text: String) -> u32 {
-        self.add(Source { name: name.to_owned(), text: text.into(), is_file: true })
+        self.add(Source {
+            name: name.to_owned(),
+            text: text.into(),
+            is_file: true,
+        })
     }
 
     pub(crate) fn add_argument(&mut self, text: String) -> u32 {
-        self.add(Source { name: "--set".to_owned(), text: text.into(), is_file: false })
+        self.add(Source {
+            name: "--set".to_owned(),
+            text: text.into(),
+            is_file: false,
+        })
     }
 
     fn add(&mut self, source: Source) -> u32 {

@@ -72,9 +72,14 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for SpannedVisitor<T> {
         let place: Option<[u32; 3]> = access.next_element()?;
         let value: Option<T> = access.next_element()?;
         match (place, value) {
-            (Some([source, start, length]), Some(value)) => {
-                Ok(Spanned { value, span: Span { source, start, length } })
-            }
+            (Some([source, start, length]), Some(value)) => Ok(Spanned {
+                value,
+                span: Span {
+                    source,
+                    start,
+                    length,
+                },
+            }),
             _ => Err(de::Error::custom("a value came without its place")),
         }
     }
@@ -88,14 +93,20 @@ pub(super) struct SpannedAccess<D> {
 
 impl<D> SpannedAccess<D> {
     pub(super) fn new(place: Span, value: D) -> Self {
-        SpannedAccess { place: Some(place), value: Some(value) }
+        SpannedAccess {
+            place: Some(place),
+            value: Some(value),
+        }
     }
 }
 
 impl<'de, D: Deserializer<'de, Error = DecodeError>> SeqAccess<'de> for SpannedAccess<D> {
     type Error = DecodeError;
 
-    fn next_element_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, DecodeError> {
+    fn next_element_seed<S: DeserializeSeed<'de>>(
+        &mut self,
+        seed: S,
+    ) -> Result<Option<S::Value>, DecodeError> {
         if let Some(place) = self.place.take() {
             let numbers = [place.source, place.start, place.length];
             let numbers: SeqDeserializer<_, DecodeError> =

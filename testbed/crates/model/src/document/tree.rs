@@ -62,7 +62,10 @@ pub(crate) struct Map {
 
 impl Tree {
     pub(crate) fn empty_map(span: Span) -> Tree {
-        Tree { value: Value::Map(Map::default()), span }
+        Tree {
+            value: Value::Map(Map::default()),
+            span,
+        }
     }
 
     pub(crate) fn as_map(&self) -> Option<&Map> {
@@ -109,7 +112,10 @@ impl Tree {
     pub(crate) fn over(self, base: &Tree) -> Tree {
         let span = self.span;
         match (self.value, &base.value) {
-            (Value::Map(own), Value::Map(under)) => Tree { value: Value::Map(own.over(under)), span },
+            (Value::Map(own), Value::Map(under)) => Tree {
+                value: Value::Map(own.over(under)),
+                span,
+            },
             (Value::Null, _) => base.clone(),
             (value, _) => Tree { value, span },
         }
@@ -118,11 +124,17 @@ impl Tree {
 
 impl Map {
     pub(crate) fn get(&self, key: &str) -> Option<&Tree> {
-        self.entries.iter().find(|(name, _)| name.text == key).map(|(_, tree)| tree)
+        self.entries
+            .iter()
+            .find(|(name, _)| name.text == key)
+            .map(|(_, tree)| tree)
     }
 
     pub(crate) fn get_mut(&mut self, key: &str) -> Option<&mut Tree> {
-        self.entries.iter_mut().find(|(name, _)| name.text == key).map(|(_, tree)| tree)
+        self.entries
+            .iter_mut()
+            .find(|(name, _)| name.text == key)
+            .map(|(_, tree)| tree)
     }
 
     pub(crate) fn take(&mut self, key: &str) -> Option<(Key, Tree)> {

@@ -61,13 +61,19 @@ pub(crate) fn assign(topology: &Topology) -> Result<Addressing, Vec<AddressFault
     let mut addresses = HashMap::with_capacity(topology.links.len() * 2);
     let mut networks = Vec::with_capacity(segments.list.len());
     for (number, segment) in segments.list.iter().enumerate() {
-        let (Some((network4, hosts4)), Some((network6, hosts6))) = (v4.get(number), v6.get(number)) else { continue };
+        let (Some((network4, hosts4)), Some((network6, hosts6))) = (v4.get(number), v6.get(number)) else {
+            continue;
+        };
         networks.push((*network4, *network6));
         for (port, (four, six)) in segment.ports.iter().zip(hosts4.iter().zip(hosts6)) {
             addresses.insert((port.link, port.end), (*four, *six));
         }
     }
-    Ok(Addressing { segments, networks, addresses })
+    Ok(Addressing {
+        segments,
+        networks,
+        addresses,
+    })
 }
 
 /// The hardware address of one end of a link, unless the file fixes it.
@@ -92,24 +98,47 @@ struct Family<'a> {
 impl Family<'_> {
     fn fixed(self, port: Port) -> Option<IpNet> {
         let end = &self.topology.links.get(port.link)?.endpoints[port.end];
-        let settings = self.topology.nodes.get(&end.node)?.interfaces.get(&end.interface)?;
-        settings.addresses.iter().copied().find(|address| address.addr().is_ipv4() == self.v4)
+        let settings = self
+            .topology
+            .nodes
+            .get(&end.node)?
+            .interfaces
+            .get(&end.interface)?;
+        settings
+            .addresses
+            .iter()
+            .copied()
+            .find(|address| address.addr().is_ipv4() == self.v4)
     }
 
     fn place(self, port: Port) -> Place {
-        let end = self.topology.links.get(port.link).map(|link| link.endpoints[port.end].clone());
+        let end = self
+            .topology
+            .links
+            .get(port.link)
+            .map(|link| link.endpoints[port.end].clone());
         end.map_or_else(Default::default, |end| (end.node, end.interface, self.v4))
     }
 
     /// Network and host addresses of each segment.
     fn assign(self, segments: &Segments, faults: &mut Vec<AddressFault>) -> Vec<(IpNet, Vec<IpNet>)> {
         let mut used = UsedRanges::default();
-        let given: Vec<Option<(IpNet, Port)>> =
-            segments.list.iter().map(|segment| self.given_network(segment, faults)).collect();
+        let given: Vec<Option<(IpNet, Port)>> = segments
+            .list
+            .iter()
+            .map(|segment| self.given_network(segment, faults))
+            .collect();
         for (network, port) in given.iter().flatten() {
             if let Some((other, first)) = used.insert(*network, *port) {
-                let fault = Fault::OverlappingSegments { first: other.to_string(), second: network.to_string() };
-                faults.push(AddressFault { fault, at: self.place(*port), also: Some(self.place(first)) });
+                let fault = Fault::OverlappingSegments {
+                    first: other.to_string(),
+                    second: network.to_string(),
+                };
+                faults.push(AddressFault {
+                    fault,
+                    at: self.place(*port),
+                    also: Some(self.place(first)),
+                });
             }
         }
         self.report_clashes(segments, faults);
@@ -128,14 +157,23 @@ impl Family<'_> {
 
     /// The network that fixed addresses put a segment in.
     fn given_network(self, segment: &Segment, faults: &mut Vec<AddressFault>) -> Option<(IpNet, Port)> {
-        let mut fixed = segment.ports.iter().filter_map(|port| Some((self.fixed(*port)?, *port)));
+        let mut fixed = segment
+            .ports
+            .iter()
+            .filter_map(|port| Some((self.fixed(*port)?, *port)));
         let (first, first_port) = fixed.next()?;
         let network = first.trunc();
         for (address, port) in fixed {
             if address.trunc() != network {
-                let fault =
-                    Fault::ForeignAddress { address: address.to_string(), network: network.to_string() };
-                faults.push(AddressFault { fault, at: self.place(port), also: Some(self.place(first_port)) });
+                let fault = Fault::ForeignAddress {
+                    address: address.to_string(),
+                    network: network.to_string(),
+                };
+                faults.push(AddressFault {
+                    fault,
+                    at: self.place(port),
+                    also: Some(self.place(first_port)),
+                });
             }
         }
         Some((network, first_port))
@@ -144,11 +182,17 @@ impl Family<'_> {
     fn report_clashes(self, segments: &Segments, faults: &mut Vec<AddressFault>) {
         let mut first: HashMap<IpAddr, Port> = HashMap::new();
         for port in segments.list.iter().flat_map(|segment| &segment.ports) {
-            if let Some(address) = self.fixed(*port) {
-                if let Some(before) = first.insert(address.addr(), *port) {
-                    let fault = Fault::AddressClash { address: address.addr().to_string() };
-                    faults.push(AddressFault { fault, at: self.place(*port), also: Some(self.place(before)) });
-                }
+            if let Some(address) = self.fixed(*port)
+                && let Some(before) = first.insert(address.addr(), *port)
+            {
+                let fault = Fault::AddressClash {
+                    address: address.addr().to_string(),
+                };
+                faults.push(AddressFault {
+                    fault,
+                    at: self.place(*port),
+                    also: Some(self.place(before)),
+                });
             }
         }
     }
@@ -163,19 +207,35 @@ impl Family<'_> {
     ) -> Option<IpNet> {
         let hosts = segment.ports.len();
         let (prefix, size) = if self.v4 {
-            let needed = (hosts as u64 + 2).next_power_of_two().max(1 << (32 - SMALLEST_PREFIX));
-            (32 - u8::try_from(needed.trailing_zeros()).unwrap_or(32), u128::from(needed))
+            let needed = (hosts as u64 + 2)
+                .next_power_of_two()
+                .max(1 << (32 - SMALLEST_PREFIX));
+            (
+                32 - u8::try_from(needed.trailing_zeros()).unwrap_or(32),
+                u128::from(needed),
+            )
         } else {
             (64, 1 << 64)
         };
-        let end = if self.v4 { u128::from(IPV4_POOL_END) } else { IPV6_POOL + (0xffff << 64) + ((1 << 64) - 1) };
+        let end = if self.v4 {
+            u128::from(IPV4_POOL_END)
+        } else {
+            IPV6_POOL + (0xffff << 64) + ((1 << 64) - 1)
+        };
         loop {
             let start = next.next_multiple_of(size);
             let last = start + (size - 1);
             if last > end {
                 let fault = Fault::NoAddresses { interfaces: hosts };
-                let at = segment.ports.first().map_or_else(Default::default, |port| self.place(*port));
-                faults.push(AddressFault { fault, at, also: None });
+                let at = segment
+                    .ports
+                    .first()
+                    .map_or_else(Default::default, |port| self.place(*port));
+                faults.push(AddressFault {
+                    fault,
+                    at,
+                    also: None,
+                });
                 return None;
             }
             match used.overlap(start, last) {
@@ -191,21 +251,34 @@ impl Family<'_> {
     /// The address of each port: the fixed one, or the lowest free one.
     fn hosts(self, segment: &Segment, network: IpNet, faults: &mut Vec<AddressFault>) -> Vec<IpNet> {
         let (first, last) = usable(network);
-        let taken: HashSet<u128> =
-            segment.ports.iter().filter_map(|port| self.fixed(*port)).map(|fixed| number(fixed.addr())).collect();
+        let taken: HashSet<u128> = segment
+            .ports
+            .iter()
+            .filter_map(|port| self.fixed(*port))
+            .map(|fixed| number(fixed.addr()))
+            .collect();
         let mut free = (first..=last).filter(|candidate| !taken.contains(candidate));
         let mut hosts = Vec::with_capacity(segment.ports.len());
         for port in &segment.ports {
             let address = match self.fixed(*port) {
                 Some(fixed) => Some(fixed),
-                None => free.next().and_then(|address| host(self.v4, address, network.prefix_len())),
+                None => free
+                    .next()
+                    .and_then(|address| host(self.v4, address, network.prefix_len())),
             };
             match address {
                 Some(address) => hosts.push(address),
                 None => {
                     let interfaces = segment.ports.len();
-                    let fault = Fault::NoRoom { network: network.to_string(), interfaces };
-                    faults.push(AddressFault { fault, at: self.place(*port), also: None });
+                    let fault = Fault::NoRoom {
+                        network: network.to_string(),
+                        interfaces,
+                    };
+                    faults.push(AddressFault {
+                        fault,
+                        at: self.place(*port),
+                        also: None,
+                    });
                     break;
                 }
             }
@@ -255,8 +328,9 @@ impl UsedRanges {
     fn insert(&mut self, network: IpNet, port: Port) -> Option<(IpNet, Port)> {
         let (first, last) = (number(network.network()), number(network.broadcast()));
         let before = self.ranges.range(..=last).next_back();
-        let overlapped =
-            before.filter(|(_, (end, _, _))| *end >= first).map(|(_, (_, network, port))| (*network, *port));
+        let overlapped = before
+            .filter(|(_, (end, _, _))| *end >= first)
+            .map(|(_, (_, network, port))| (*network, *port));
         if overlapped.is_none() {
             self.ranges.insert(first, (last, network, port));
         }

@@ -42,7 +42,12 @@ impl Graph {
             .map(|(id, (action, mut after))| {
                 after.sort_unstable();
                 after.dedup();
-                Step { id, machine: LOCAL.to_owned(), action: action.weight, after }
+                Step {
+                    id,
+                    machine: LOCAL.to_owned(),
+                    action: action.weight,
+                    after,
+                }
             })
             .collect()
     }

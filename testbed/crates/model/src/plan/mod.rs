@@ -1,9 +1,9 @@
 //! Every step `up` will take, as data, before anything is touched.
 
 pub(crate) mod addresses;
-mod nodes;
 mod graph;
 pub(crate) mod names;
+mod nodes;
 mod print;
 mod routes;
 mod step;
@@ -106,14 +106,20 @@ impl Plan {
 /// If the addresses do not fit together. [`crate::load_topology`] has checked that already, with positions.
 pub fn plan(topology: &Topology) -> Result<Plan, ModelError> {
     let addressing = addresses::assign(topology).map_err(|faults| {
-        let fault = faults.into_iter().next().map_or(crate::Fault::Unexplained, |first| first.fault);
+        let fault = faults
+            .into_iter()
+            .next()
+            .map_or(crate::Fault::Unexplained, |first| first.fault);
         ModelError::single(Problem::without_place(fault), &Sources::default())
     })?;
     let nodes = nodes::nodes(topology, &addressing);
     let hosts = nodes::hosts(&nodes);
     let steps = steps::steps(topology, &addressing, &nodes);
-    Ok(Plan { lab: topology.name.clone(), seed: topology.seed, hosts, nodes, steps })
+    Ok(Plan {
+        lab: topology.name.clone(),
+        seed: topology.seed,
+        hosts,
+        nodes,
+        steps,
+    })
 }
-
-
-

@@ -27,8 +27,14 @@ struct Namespace<'a> {
 
 impl<'a> InterfaceNames<'a> {
     pub(crate) fn new(nodes: impl Iterator<Item = (&'a str, NodeKind)>) -> InterfaceNames<'a> {
-        let namespace = |kind| Namespace { is_switch: kind == NodeKind::Switch, next: 0, taken: HashSet::new() };
-        InterfaceNames { nodes: nodes.map(|(name, kind)| (name, namespace(kind))).collect() }
+        let namespace = |kind| Namespace {
+            is_switch: kind == NodeKind::Switch,
+            next: 0,
+            taken: HashSet::new(),
+        };
+        InterfaceNames {
+            nodes: nodes.map(|(name, kind)| (name, namespace(kind))).collect(),
+        }
     }
 
     /// Keeps a name the file gives from being chosen.
@@ -40,7 +46,9 @@ impl<'a> InterfaceNames<'a> {
 
     /// A free name for the next interface of `node`, whose other end is at `peer`.
     pub(crate) fn choose(&mut self, node: &str, peer: &'a str) -> String {
-        let Some(namespace) = self.nodes.get_mut(node) else { return String::new() };
+        let Some(namespace) = self.nodes.get_mut(node) else {
+            return String::new();
+        };
         let fits = peer.len() <= LONGEST_INTERFACE && check_interface(peer).is_ok();
         if namespace.is_switch && fits && namespace.taken.insert(peer.into()) {
             return peer.to_owned();

@@ -19,15 +19,29 @@ pub(super) fn nodes(topology: &Topology, addressing: &Addressing) -> IndexMap<St
         .nodes
         .iter()
         .map(|(name, node)| {
-            let planned = PlannedNode { name: name.clone(), kind: node.kind, address: None, interfaces: Vec::new() };
+            let planned = PlannedNode {
+                name: name.clone(),
+                kind: node.kind,
+                address: None,
+                interfaces: Vec::new(),
+            };
             (name.clone(), planned)
         })
         .collect();
     for (number, link) in topology.links.iter().enumerate() {
         for (end, endpoint) in link.endpoints.iter().enumerate() {
-            let Some(node) = nodes.get_mut(&endpoint.node) else { continue };
-            let port = Port { node: 0, link: number, end };
-            let addresses: Vec<IpNet> = addressing.of(port).map(|(four, six)| vec![four, six]).unwrap_or_default();
+            let Some(node) = nodes.get_mut(&endpoint.node) else {
+                continue;
+            };
+            let port = Port {
+                node: 0,
+                link: number,
+                end,
+            };
+            let addresses: Vec<IpNet> = addressing
+                .of(port)
+                .map(|(four, six)| vec![four, six])
+                .unwrap_or_default();
             if node.interfaces.is_empty() {
                 node.address = addresses.first().map(IpNet::addr);
             }
@@ -45,9 +59,18 @@ pub(super) fn nodes(topology: &Topology, addressing: &Addressing) -> IndexMap<St
 
 /// `/etc/hosts`: names stand for the addresses of the first link.
 pub(super) fn hosts(nodes: &IndexMap<String, PlannedNode>) -> Vec<(IpAddr, String)> {
-    let first = |node: &PlannedNode| node.interfaces.first().map(|own| own.addresses.clone()).unwrap_or_default();
+    let first = |node: &PlannedNode| {
+        node.interfaces
+            .first()
+            .map(|own| own.addresses.clone())
+            .unwrap_or_default()
+    };
     nodes
         .values()
-        .flat_map(|node| first(node).into_iter().map(|address| (address.addr(), node.name.clone())))
+        .flat_map(|node| {
+            first(node)
+                .into_iter()
+                .map(|address| (address.addr(), node.name.clone()))
+        })
         .collect()
 }

@@ -5,15 +5,42 @@ use std::fmt;
 use super::Plan;
 use super::step::Step;
 
-/// The steps under a heading per kind, in the order in which the kinds first occur.
+/// Headings, in the order of the work.
+const GROUPS: [&str; 13] = [
+    "namespaces",
+    "links",
+    "addresses",
+    "routes",
+    "neighbours",
+    "bridges",
+    "impairments",
+    "limits",
+    "nodes",
+    "commands",
+    "services",
+    "ports",
+    "ready",
+];
+
+/// The steps under a heading per kind.
 impl fmt::Display for Plan {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(formatter, "{}  seed {}  {} steps", self.lab, self.seed, self.steps.len())?;
-        let mut groups: indexmap::IndexMap<&str, Vec<&Step>> = indexmap::IndexMap::new();
-        for step in &self.steps {
-            groups.entry(step.action.group()).or_default().push(step);
-        }
-        for (group, steps) in groups {
+        writeln!(
+            formatter,
+            "{}  seed {}  {} steps",
+            self.lab,
+            self.seed,
+            self.steps.len()
+        )?;
+        for group in GROUPS {
+            let steps: Vec<&Step> = self
+                .steps
+                .iter()
+                .filter(|step| step.action.group() == group)
+                .collect();
+            if steps.is_empty() {
+                continue;
+            }
             writeln!(formatter, "\n{group} ({})", steps.len())?;
             for step in steps {
                 writeln!(formatter, "  {}", step.action)?;

@@ -53,11 +53,17 @@ struct Router<'a> {
 
 impl Router<'_> {
     fn forwards(&self, node: usize) -> bool {
-        self.topology.nodes.get_index(node).is_some_and(|(_, node)| node.forward)
+        self.topology
+            .nodes
+            .get_index(node)
+            .is_some_and(|(_, node)| node.forward)
     }
 
     fn is_switch(&self, node: usize) -> bool {
-        self.topology.nodes.get_index(node).is_some_and(|(_, node)| node.kind == NodeKind::Switch)
+        self.topology
+            .nodes
+            .get_index(node)
+            .is_some_and(|(_, node)| node.kind == NodeKind::Switch)
     }
 
     fn through_forwarders(&self, routes: &mut Vec<Route>) {
@@ -105,14 +111,20 @@ impl Router<'_> {
     }
 
     fn default_route(&self, node: usize, gateway: Port, routes: &mut Vec<Route>) {
-        let Some((four, six)) = self.addressing.of(gateway) else { return };
+        let Some((four, six)) = self.addressing.of(gateway) else {
+            return;
+        };
         for via in [four, six] {
             let everywhere: IpAddr = match via.addr() {
                 IpAddr::V4(_) => std::net::Ipv4Addr::UNSPECIFIED.into(),
                 IpAddr::V6(_) => std::net::Ipv6Addr::UNSPECIFIED.into(),
             };
             if let Ok(destination) = IpNet::new(everywhere, 0) {
-                routes.push(Route { node, destination, via: via.addr() });
+                routes.push(Route {
+                    node,
+                    destination,
+                    via: via.addr(),
+                });
             }
         }
     }
@@ -127,13 +139,23 @@ impl Router<'_> {
         }
         for link in &self.topology.links {
             let ends = [0, 1].map(|end| self.topology.nodes.get_index_of(&link.endpoints[end].node));
-            let [Some(first), Some(second)] = ends else { continue };
+            let [Some(first), Some(second)] = ends else {
+                continue;
+            };
             let relays = |node| self.is_switch(node) || self.forwards(node);
             if relays(first) {
-                graph.add_edge(NodeIndex::new(first), NodeIndex::new(second), hop(link.backward.delay));
+                graph.add_edge(
+                    NodeIndex::new(first),
+                    NodeIndex::new(second),
+                    hop(link.backward.delay),
+                );
             }
             if relays(second) {
-                graph.add_edge(NodeIndex::new(second), NodeIndex::new(first), hop(link.forward.delay));
+                graph.add_edge(
+                    NodeIndex::new(second),
+                    NodeIndex::new(first),
+                    hop(link.forward.delay),
+                );
             }
         }
         for (number, segment) in self.addressing.segments.list.iter().enumerate() {
@@ -144,7 +166,13 @@ impl Router<'_> {
         graph
     }
 
-    fn routes_to(&self, segment: usize, graph: &DiGraph<(), Cost>, wanting: &[usize], routes: &mut Vec<Route>) {
+    fn routes_to(
+        &self,
+        segment: usize,
+        graph: &DiGraph<(), Cost>,
+        wanting: &[usize],
+        routes: &mut Vec<Route>,
+    ) {
         let start = NodeIndex::new(self.topology.nodes.len() + segment);
         if graph.edges(start).next().is_none() {
             return;
@@ -156,10 +184,22 @@ impl Router<'_> {
             if self.addressing.segments.of_node(*node).any(|own| own == segment) {
                 continue;
             }
-            let Some(via) = self.next_hop(*node, graph, &cost_of) else { continue };
-            let Some((four, six)) = self.addressing.of(via) else { continue };
-            routes.push(Route { node: *node, destination: network4, via: four.addr() });
-            routes.push(Route { node: *node, destination: network6, via: six.addr() });
+            let Some(via) = self.next_hop(*node, graph, &cost_of) else {
+                continue;
+            };
+            let Some((four, six)) = self.addressing.of(via) else {
+                continue;
+            };
+            routes.push(Route {
+                node: *node,
+                destination: network4,
+                via: four.addr(),
+            });
+            routes.push(Route {
+                node: *node,
+                destination: network6,
+                via: six.addr(),
+            });
         }
     }
 
@@ -197,15 +237,23 @@ impl Router<'_> {
     fn to_first_addresses(&self, routes: &mut Vec<Route>) {
         let segments = &self.addressing.segments;
         for (node, ports) in segments.ports_of.iter().enumerate() {
-            let Some((first, others)) = ports.split_first() else { continue };
+            let Some((first, others)) = ports.split_first() else {
+                continue;
+            };
             if others.is_empty() || self.forwards(node) {
                 continue;
             }
-            let Some(own) = self.addressing.of(*first) else { continue };
+            let Some(own) = self.addressing.of(*first) else {
+                continue;
+            };
             for port in others {
-                let Some(segment) = segments.of_link[port.link] else { continue };
+                let Some(segment) = segments.of_link[port.link] else {
+                    continue;
+                };
                 for neighbour in &segments.list[segment].ports {
-                    let on_first = segments.of_node(neighbour.node).any(|own| Some(own) == segments.of_link[first.link]);
+                    let on_first = segments
+                        .of_node(neighbour.node)
+                        .any(|own| Some(own) == segments.of_link[first.link]);
                     if neighbour.node != node && !on_first {
                         self.host_routes(neighbour.node, own, *port, routes);
                     }
@@ -215,9 +263,15 @@ impl Router<'_> {
     }
 
     fn host_routes(&self, node: usize, to: (IpNet, IpNet), through: Port, routes: &mut Vec<Route>) {
-        let Some(via) = self.addressing.of(through) else { return };
+        let Some(via) = self.addressing.of(through) else {
+            return;
+        };
         for (to, via) in [(to.0, via.0), (to.1, via.1)] {
-            routes.push(Route { node, destination: IpNet::from(to.addr()), via: via.addr() });
+            routes.push(Route {
+                node,
+                destination: IpNet::from(to.addr()),
+                via: via.addr(),
+            });
         }
     }
 }

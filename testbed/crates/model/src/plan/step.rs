@@ -199,7 +199,11 @@ impl Action {
 impl fmt::Display for Action {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Action::CreateNamespace { namespace, forward, bridge } => {
+            Action::CreateNamespace {
+                namespace,
+                forward,
+                bridge,
+            } => {
                 let role = match (forward, bridge) {
                     (_, true) => "  bridge",
                     (true, false) => "  forwards",
@@ -207,7 +211,10 @@ impl fmt::Display for Action {
                 };
                 write!(formatter, "{namespace}{role}")
             }
-            Action::CreateLink { link, ends: [first, second] } => {
+            Action::CreateLink {
+                link,
+                ends: [first, second],
+            } => {
                 write!(
                     formatter,
                     "{link}  {}:{} ── {} | {} ── {}:{}  mtu {}",
@@ -220,17 +227,39 @@ impl fmt::Display for Action {
                     first.mtu,
                 )
             }
-            Action::AddAddress { namespace, interface, address } => {
+            Action::AddAddress {
+                namespace,
+                interface,
+                address,
+            } => {
                 write!(formatter, "{namespace}:{interface}  {address}")
             }
-            Action::AddRoute { namespace, destination, via } => {
+            Action::AddRoute {
+                namespace,
+                destination,
+                via,
+            } => {
                 write!(formatter, "{namespace}  {destination} via {via}")
             }
-            Action::AddNeighbour { namespace, interface, address, mac } => {
-                write!(formatter, "{namespace}:{interface}  {address} is {}", MacText(*mac))
+            Action::AddNeighbour {
+                namespace,
+                interface,
+                address,
+                mac,
+            } => {
+                write!(
+                    formatter,
+                    "{namespace}:{interface}  {address} is {}",
+                    MacText(*mac)
+                )
             }
             Action::RaiseBridge { namespace } => formatter.write_str(namespace),
-            Action::Impair { link, forward, backward, backend } => {
+            Action::Impair {
+                link,
+                forward,
+                backward,
+                backend,
+            } => {
                 let backend = match backend {
                     Backend::Auto => "auto",
                     Backend::Tc => "tc",
@@ -239,7 +268,10 @@ impl fmt::Display for Action {
                 if forward == backward {
                     write!(formatter, "{link}  {forward}  ({backend})")
                 } else {
-                    write!(formatter, "{link}  forward {forward}; backward {backward}  ({backend})")
+                    write!(
+                        formatter,
+                        "{link}  forward {forward}; backward {backward}  ({backend})"
+                    )
                 }
             }
             Action::LimitNode { node, limits } => write!(formatter, "{node}  {}", LimitsText(limits)),
@@ -267,7 +299,9 @@ impl fmt::Display for LimitsText<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let parts = [
             self.0.cpus.map(|cpus| format!("cpus {cpus}")),
-            self.0.memory_bytes.map(|bytes| format!("memory {}", ByteSize(bytes))),
+            self.0
+                .memory_bytes
+                .map(|bytes| format!("memory {}", ByteSize(bytes))),
             self.0.pids.map(|pids| format!("pids {pids}")),
         ];
         formatter.write_str(&parts.into_iter().flatten().collect::<Vec<_>>().join(", "))

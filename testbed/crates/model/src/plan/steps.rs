@@ -4,13 +4,13 @@ use std::collections::HashMap;
 
 use indexmap::IndexMap;
 
+use super::PlannedNode;
 use super::addresses::{self, Addressing};
 use super::graph::{Graph, StepId};
 use super::names::{self, WIRE};
 use super::nodes::DEFAULT_MTU;
 use super::routes::{self, Route};
 use super::step::{Action, LinkEnd, Service, Step};
-use super::PlannedNode;
 use crate::topology::{Link, Node, NodeKind, Topology};
 
 /// Static neighbour entries are written on segments up to this many interfaces. They grow with the square of the
@@ -18,7 +18,11 @@ use crate::topology::{Link, Node, NodeKind, Topology};
 const STATIC_NEIGHBOURS: usize = 64;
 
 /// All steps, in an order in which they can be done.
-pub(super) fn steps(topology: &Topology, addressing: &Addressing, nodes: &IndexMap<String, PlannedNode>) -> Vec<Step> {
+pub(super) fn steps(
+    topology: &Topology,
+    addressing: &Addressing,
+    nodes: &IndexMap<String, PlannedNode>,
+) -> Vec<Step> {
     let mut builder = Builder {
         topology,
         addressing,
@@ -57,16 +61,27 @@ impl<'a> Builder<'a> {
     }
 
     fn is_switch(&self, name: &str) -> bool {
-        self.topology.nodes.get(name).is_some_and(|node| node.kind == NodeKind::Switch)
+        self.topology
+            .nodes
+            .get(name)
+            .is_some_and(|node| node.kind == NodeKind::Switch)
     }
 
     fn namespaces(&mut self) {
-        let wire = Action::CreateNamespace { namespace: WIRE.to_owned(), forward: false, bridge: false };
+        let wire = Action::CreateNamespace {
+            namespace: WIRE.to_owned(),
+            forward: false,
+            bridge: false,
+        };
         let wire = self.graph.add(wire, []);
         self.namespaces.insert(WIRE, wire);
         for (name, node) in &self.topology.nodes {
             let bridge = node.kind == NodeKind::Switch;
-            let action = Action::CreateNamespace { namespace: name.clone(), forward: node.forward, bridge };
+            let action = Action::CreateNamespace {
+                namespace: name.clone(),
+                forward: node.forward,
+                bridge,
+            };
             let step = self.graph.add(action, []);
             self.namespaces.insert(name, step);
             self.needed_by(name, step);
@@ -75,9 +90,20 @@ impl<'a> Builder<'a> {
 
     fn links(&mut self) {
         for (number, link) in self.topology.links.iter().enumerate() {
-            let spaces = [WIRE, link.endpoints[0].node.as_str(), link.endpoints[1].node.as_str()];
-            let after: Vec<StepId> = spaces.iter().filter_map(|name| self.namespaces.get(name)).copied().collect();
-            let action = Action::CreateLink { link: link.name.clone(), ends: self.ends(number, link) };
+            let spaces = [
+                WIRE,
+                link.endpoints[0].node.as_str(),
+                link.endpoints[1].node.as_str(),
+            ];
+            let after: Vec<StepId> = spaces
+                .iter()
+                .filter_map(|name| self.namespaces.get(name))
+                .copied()
+                .collect();
+            let action = Action::CreateLink {
+                link: link.name.clone(),
+                ends: self.ends(number, link),
+            };
             let step = self.graph.add(action, after);
             self.links.push(step);
             for end in &link.endpoints {
@@ -103,11 +129,19 @@ impl<'a> Builder<'a> {
     }
 
     fn addresses(&mut self, nodes: &IndexMap<String, PlannedNode>) {
-        let numbers: HashMap<&str, usize> =
-            self.topology.links.iter().enumerate().map(|(number, link)| (link.name.as_str(), number)).collect();
+        let numbers: HashMap<&str, usize> = self
+            .topology
+            .links
+            .iter()
+            .enumerate()
+            .map(|(number, link)| (link.name.as_str(), number))
+            .collect();
         for (name, _) in &self.topology.nodes {
             for interface in nodes.get(name).into_iter().flat_map(|node| &node.interfaces) {
-                let link = numbers.get(interface.link.as_str()).and_then(|number| self.links.get(*number)).copied();
+                let link = numbers
+                    .get(interface.link.as_str())
+                    .and_then(|number| self.links.get(*number))
+                    .copied();
                 for address in &interface.addresses {
                     let action = Action::AddAddress {
                         namespace: name.clone(),
@@ -124,10 +158,21 @@ impl<'a> Builder<'a> {
     /// Routes wait for all addresses of their node: the gateway must be on a known network.
     fn routes(&mut self) {
         let addressed = self.network.clone();
-        for Route { node, destination, via } in routes::routes(self.topology, self.addressing) {
-            let Some((name, _)) = self.topology.nodes.get_index(node) else { continue };
+        for Route {
+            node,
+            destination,
+            via,
+        } in routes::routes(self.topology, self.addressing)
+        {
+            let Some((name, _)) = self.topology.nodes.get_index(node) else {
+                continue;
+            };
             let after = addressed.get(name.as_str()).cloned().unwrap_or_default();
-            let action = Action::AddRoute { namespace: name.clone(), destination, via };
+            let action = Action::AddRoute {
+                namespace: name.clone(),
+                destination,
+                via,
+            };
             let step = self.graph.add(action, after);
             self.needed_by(name, step);
         }
@@ -141,11 +186,18 @@ impl<'a> Builder<'a> {
             for port in &segment.ports {
                 let end = &self.topology.links[port.link].endpoints[port.end];
                 for neighbour in segment.ports.iter().filter(|other| other.node != port.node) {
-                    let Some((four, six)) = self.addressing.of(*neighbour) else { continue };
+                    let Some((four, six)) = self.addressing.of(*neighbour) else {
+                        continue;
+                    };
                     let mac = addresses::mac(self.topology, neighbour.link, neighbour.end);
                     for address in [four.addr(), six.addr()] {
                         let (namespace, interface) = (end.node.clone(), end.interface.clone());
-                        let action = Action::AddNeighbour { namespace, interface, address, mac };
+                        let action = Action::AddNeighbour {
+                            namespace,
+                            interface,
+                            address,
+                            mac,
+                        };
                         let step = self.graph.add(action, self.links.get(port.link).copied());
                         self.needed_by(&end.node, step);
                     }
@@ -157,9 +209,19 @@ impl<'a> Builder<'a> {
     /// A bridge goes up once all its ports are in it; nodes on it start after that.
     fn bridges(&mut self) {
         let mut raised: HashMap<&str, StepId> = HashMap::new();
-        for (name, _) in self.topology.nodes.iter().filter(|(_, node)| node.kind == NodeKind::Switch) {
+        for (name, _) in self
+            .topology
+            .nodes
+            .iter()
+            .filter(|(_, node)| node.kind == NodeKind::Switch)
+        {
             let after = self.network.get(name.as_str()).cloned().unwrap_or_default();
-            let step = self.graph.add(Action::RaiseBridge { namespace: name.clone() }, after);
+            let step = self.graph.add(
+                Action::RaiseBridge {
+                    namespace: name.clone(),
+                },
+                after,
+            );
             raised.insert(name, step);
         }
         for link in &self.topology.links {
@@ -192,18 +254,29 @@ impl<'a> Builder<'a> {
     fn machine(&mut self, name: &'a str, node: &Node) {
         let mut ready = self.network.get(name).cloned().unwrap_or_default();
         if !node.limits.is_empty() {
-            let action = Action::LimitNode { node: name.to_owned(), limits: node.limits.clone() };
+            let action = Action::LimitNode {
+                node: name.to_owned(),
+                limits: node.limits.clone(),
+            };
             let step = self.graph.add(action, self.namespaces.get(name).copied());
             ready.push(step);
         }
         let is_dfaas = node.kind == NodeKind::Dfaas;
         // Bare nodes have no process of their own until something is run in them.
         if is_dfaas || !node.exec.is_empty() {
-            let step = self.graph.add(Action::StartNode { node: name.to_owned() }, ready);
+            let step = self.graph.add(
+                Action::StartNode {
+                    node: name.to_owned(),
+                },
+                ready,
+            );
             ready = vec![step];
         }
         for command in &node.exec {
-            let action = Action::RunCommand { node: name.to_owned(), command: command.clone() };
+            let action = Action::RunCommand {
+                node: name.to_owned(),
+                command: command.clone(),
+            };
             ready = vec![self.graph.add(action, ready)];
         }
         if is_dfaas {
@@ -211,17 +284,28 @@ impl<'a> Builder<'a> {
         }
         let mut published = ready.clone();
         for mapping in &node.ports {
-            let action = Action::PublishPort { node: name.to_owned(), mapping: mapping.clone() };
+            let action = Action::PublishPort {
+                node: name.to_owned(),
+                mapping: mapping.clone(),
+            };
             published.push(self.graph.add(action, ready.iter().copied()));
         }
         if is_dfaas {
-            self.graph.add(Action::AwaitReady { node: name.to_owned() }, published);
+            self.graph.add(
+                Action::AwaitReady {
+                    node: name.to_owned(),
+                },
+                published,
+            );
         }
     }
 
     /// The agent configures a running proxy from a running platform.
     fn services(&mut self, name: &str, after: &[StepId]) -> Vec<StepId> {
-        let start = |service| Action::StartService { node: name.to_owned(), service };
+        let start = |service| Action::StartService {
+            node: name.to_owned(),
+            service,
+        };
         let haproxy = self.graph.add(start(Service::Haproxy), after.iter().copied());
         let faas = self.graph.add(start(Service::Faas), after.iter().copied());
         let agent = self.graph.add(start(Service::Agent), [haproxy, faas]);

@@ -32,7 +32,12 @@ pub(super) fn axes(
     assignments: &[Assignment],
 ) -> Vec<Axis> {
     let dotted = |assignment: &Assignment| -> String {
-        assignment.path.iter().map(|key| key.text.as_str()).collect::<Vec<_>>().join(".")
+        assignment
+            .path
+            .iter()
+            .map(|key| key.text.as_str())
+            .collect::<Vec<_>>()
+            .join(".")
     };
     let pinned = |name: &str| {
         parameters.iter().any(|(parameter, _)| parameter == name)
@@ -41,7 +46,10 @@ pub(super) fn axes(
     file.matrix
         .iter()
         .filter(|(name, _)| !pinned(&name.value))
-        .map(|(name, values)| Axis { name: name.clone(), values: values.value.clone() })
+        .map(|(name, values)| Axis {
+            name: name.clone(),
+            values: values.value.clone(),
+        })
         .collect()
 }
 
@@ -63,9 +71,18 @@ pub(super) fn cells(parts: &Parts, problems: &mut Problems) -> Option<(Vec<Cell>
         let seed = *own_seed.get_or_insert(topology.seed);
         let repetitions = (0..repetitions(&parts.file)).map(|repetition| {
             let seed = seed::derive(seed, number, repetition);
-            Repetition { seed, topology: Topology { seed, ..topology.clone() } }
+            Repetition {
+                seed,
+                topology: Topology {
+                    seed,
+                    ..topology.clone()
+                },
+            }
         });
-        cells.push(Cell { repetitions: repetitions.collect(), ..cell });
+        cells.push(Cell {
+            repetitions: repetitions.collect(),
+            ..cell
+        });
         // What is wrong in one cell is mostly wrong in all.
         if !problems.is_empty() {
             return None;
@@ -81,7 +98,9 @@ fn check_matrix(parts: &Parts, problems: &mut Problems) {
             problems.add(Problem::new(Fault::Value { message }, values.span).label("at least one"));
         }
         if !parts.parameters.has(&name.value) && !name.value.contains('.') {
-            let fault = Fault::UnknownParameter { name: name.value.clone() };
+            let fault = Fault::UnknownParameter {
+                name: name.value.clone(),
+            };
             problems.add(
                 Problem::new(fault, name.span)
                     .label("an axis is a parameter or a dotted path into the topology")
@@ -100,8 +119,19 @@ fn check_matrix(parts: &Parts, problems: &mut Problems) {
         .fold(repetitions(&parts.file) as usize, usize::saturating_mul);
     if count > MOST_LABS {
         let place = parts.axes.first().map(|axis| axis.name.span);
-        let place = place.or(parts.file.repeat.as_ref().map(|repeat| repeat.span)).unwrap_or(parts.whole);
-        problems.add(Problem::new(Fault::TooManyCells { count, limit: MOST_LABS }, place).label("here"));
+        let place = place
+            .or(parts.file.repeat.as_ref().map(|repeat| repeat.span))
+            .unwrap_or(parts.whole);
+        problems.add(
+            Problem::new(
+                Fault::TooManyCells {
+                    count,
+                    limit: MOST_LABS,
+                },
+                place,
+            )
+            .label("here"),
+        );
     }
 }
 
@@ -139,12 +169,19 @@ fn cell(
     for (path, value) in &parts.file.set {
         assignments.extend(problems.keep(assignment(path, value, &parameters)));
     }
-    for (axis, value) in choice.iter().filter(|(axis, _)| !parameters.has(&axis.name.value)) {
+    for (axis, value) in choice
+        .iter()
+        .filter(|(axis, _)| !parameters.has(&axis.name.value))
+    {
         assignments.extend(problems.keep(assignment(&axis.name, value, &parameters)));
     }
     assignments.extend(parts.assignments.iter().cloned());
-    let topology =
-        topology::resolve(parts.topology.clone(), &assignments, &parts.topology_stem, problems)?;
+    let topology = topology::resolve(
+        parts.topology.clone(),
+        &assignments,
+        &parts.topology_stem,
+        problems,
+    )?;
     if !problems.is_empty() {
         return None;
     }
@@ -167,7 +204,10 @@ fn assignment(
         None => text.to_owned(),
     };
     let value = Value::Scalar(Scalar { text, plain: true });
-    Ok(Assignment { path: keys, value: Tree { value, span } })
+    Ok(Assignment {
+        path: keys,
+        value: Tree { value, span },
+    })
 }
 
 /// The span of a key's text, without the quotes it may stand in.

@@ -104,7 +104,10 @@ pub(crate) enum ArrivalsFile {
 /// A stretch of time in which the rate changes evenly.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[expect(dead_code, reason = "stages are refused by this version; the schema needs the keys")]
+#[expect(
+    dead_code,
+    reason = "stages are refused by this version; the schema needs the keys"
+)]
 pub(crate) struct StageFile {
     /// Rate at its end.
     pub(crate) rate: Value,

@@ -34,7 +34,13 @@ pub fn load_scenario(
 ) -> Result<Experiment, ModelError> {
     let mut sources = Sources::default();
     let mut problems = Problems::default();
-    let experiment = read(&path::normal(path), loader, overrides, &mut sources, &mut problems);
+    let experiment = read(
+        &path::normal(path),
+        loader,
+        overrides,
+        &mut sources,
+        &mut problems,
+    );
     problems.or(experiment, &sources)
 }
 
@@ -63,8 +69,18 @@ fn read(
     let read = include::read_one(path, None, loader, sources);
     let mut tree = problems.keep(read)?;
     duplicates::check(&tree, problems);
-    let whole = Span { length: 0, ..tree.span };
-    let Sorted { own, parameters, topology } = sort(read_overrides(overrides, sources, problems), &tree, problems);
+    if !problems.is_empty() {
+        return None;
+    }
+    let whole = Span {
+        length: 0,
+        ..tree.span
+    };
+    let Sorted {
+        own,
+        parameters,
+        topology,
+    } = sort(read_overrides(overrides, sources, problems), &tree, problems);
     for assignment in &own {
         if problems.keep(overrides::apply(&mut tree, assignment)) == Some(Outcome::NoSuchNode) {
             continue;
@@ -72,7 +88,9 @@ fn read(
     }
     let file = decode_scenario(tree, problems)?;
     let Some(topology_path) = &file.topology else {
-        let fault = Fault::MissingKey { key: "topology".to_owned() };
+        let fault = Fault::MissingKey {
+            key: "topology".to_owned(),
+        };
         problems.add(Problem::new(fault, whole).help("add `topology: PATH`, relative to the scenario file"));
         return None;
     };
@@ -113,16 +131,30 @@ struct Sorted {
 }
 
 fn sort(assignments: Vec<Assignment>, scenario: &Tree, problems: &mut Problems) -> Sorted {
-    let mut sorted = Sorted { own: Vec::new(), parameters: Vec::new(), topology: Vec::new() };
+    let mut sorted = Sorted {
+        own: Vec::new(),
+        parameters: Vec::new(),
+        topology: Vec::new(),
+    };
     let params = scenario.get("params").and_then(Tree::as_map);
-    let names = || params.into_iter().flat_map(|map| &map.entries).map(|(key, _)| key.text.as_str());
+    let names = || {
+        params
+            .into_iter()
+            .flat_map(|map| &map.entries)
+            .map(|(key, _)| key.text.as_str())
+    };
     for assignment in assignments {
-        let Some(first) = assignment.path.first() else { continue };
+        let Some(first) = assignment.path.first() else {
+            continue;
+        };
         let single = assignment.path.len() == 1;
         if single && names().any(|name| name == first.text) {
             match assignment.value.as_text() {
                 Some(text) => {
-                    let value = Spanned { value: Literal(text.to_owned()), span: assignment.value.span };
+                    let value = Spanned {
+                        value: Literal(text.to_owned()),
+                        span: assignment.value.span,
+                    };
                     sorted.parameters.push((first.text.clone(), value));
                 }
                 None => problems.add(
@@ -137,7 +169,9 @@ fn sort(assignments: Vec<Assignment>, scenario: &Tree, problems: &mut Problems) 
                 ),
             }
         } else if single && !OWN_KEYS.contains(&first.text.as_str()) {
-            let fault = Fault::UnknownParameter { name: first.text.clone() };
+            let fault = Fault::UnknownParameter {
+                name: first.text.clone(),
+            };
             problems.add(
                 Problem::new(fault, first.span)
                     .label("the scenario has no such parameter")
@@ -184,14 +218,21 @@ fn topology_tree(
 ) -> Option<Tree> {
     // Asked for first, so that a missing file is reported where the scenario names it.
     if let Err(reason) = loader.load(path) {
-        let fault = Fault::CannotRead { path: path.to_owned(), reason };
+        let fault = Fault::CannotRead {
+            path: path.to_owned(),
+            reason,
+        };
         problems.add(Problem::new(fault, named_at).label("named here"));
         return None;
     }
     include::read(path, loader, sources, problems)
 }
 
-fn values(file: &ScenarioFile, replaced: &[(String, Spanned<Literal>)], problems: &mut Problems) -> Parameters {
+fn values(
+    file: &ScenarioFile,
+    replaced: &[(String, Spanned<Literal>)],
+    problems: &mut Problems,
+) -> Parameters {
     let mut parameters = Parameters::default();
     for (name, value) in &file.params {
         problems.keep(check_name(name));
@@ -203,11 +244,19 @@ fn values(file: &ScenarioFile, replaced: &[(String, Spanned<Literal>)], problems
     parameters
 }
 
-fn reference(file: &ScenarioFile, path: &str, loader: &dyn Loader, problems: &mut Problems) -> Option<String> {
+fn reference(
+    file: &ScenarioFile,
+    path: &str,
+    loader: &dyn Loader,
+    problems: &mut Problems,
+) -> Option<String> {
     let reference = file.report.reference.as_ref()?;
     let path = path::beside(path, &reference.value);
     if let Err(reason) = loader.load(&path) {
-        let fault = Fault::CannotRead { path: path.clone(), reason };
+        let fault = Fault::CannotRead {
+            path: path.clone(),
+            reason,
+        };
         problems.add(Problem::new(fault, reference.span).label("named here"));
     }
     Some(path)

@@ -35,7 +35,10 @@ impl Parameters {
 
     /// Names and values as text.
     pub(super) fn texts(&self) -> IndexMap<String, String> {
-        self.values.iter().map(|(name, value)| (name.clone(), value.value.0.clone())).collect()
+        self.values
+            .iter()
+            .map(|(name, value)| (name.clone(), value.value.0.clone()))
+            .collect()
     }
 
     /// The value itself, or that of the parameter it names, and where that is written.
@@ -51,7 +54,10 @@ impl Parameters {
     }
 
     /// A quantity, perhaps given by a parameter.
-    pub(super) fn quantity<T: FromStr<Err = UnitError>>(&self, value: &Spanned<Literal>) -> Result<T, Problem> {
+    pub(super) fn quantity<T: FromStr<Err = UnitError>>(
+        &self,
+        value: &Spanned<Literal>,
+    ) -> Result<T, Problem> {
         let (text, span) = self.text(value)?;
         text.parse().map_err(|error| unit_problem(&error, span))
     }
@@ -69,7 +75,9 @@ impl Parameters {
         if let Some(base) = self.values.get(text) {
             return self.time_within(base, depth - 1);
         }
-        let name_at = text.find(|letter: char| !letter.is_ascii_digit() && letter != '.').unwrap_or(text.len());
+        let name_at = text
+            .find(|letter: char| !letter.is_ascii_digit() && letter != '.')
+            .unwrap_or(text.len());
         let (factor, name) = text.split_at(name_at);
         let name = name.trim_start();
         if let (false, Some(base)) = (factor.is_empty(), self.values.get(name)) {
@@ -78,7 +86,9 @@ impl Parameters {
                 .map(|time| time.0)
                 .map_err(|error| unit_problem(&error, value.span));
         }
-        text.parse::<TimeSpan>().map(|time| time.0).map_err(|error| self.not_a_time(&error, value, factor, name))
+        text.parse::<TimeSpan>()
+            .map(|time| time.0)
+            .map_err(|error| self.not_a_time(&error, value, factor, name))
     }
 
     /// The time `text` stands for, if it is a multiple of a parameter.
@@ -87,7 +97,10 @@ impl Parameters {
         if end == 0 || !self.has(text[end..].trim_start()) {
             return None;
         }
-        let place = Spanned { value: Literal(text.to_owned()), span: Span::default() };
+        let place = Spanned {
+            value: Literal(text.to_owned()),
+            span: Span::default(),
+        };
         self.time(&place).ok()
     }
 
@@ -101,10 +114,17 @@ impl Parameters {
             return unit_problem(error, value.span);
         }
         let units = ["ms", "s", "m", "h"];
-        let known = self.names().chain(units.into_iter().filter(|_| !factor.is_empty()));
-        Problem::new(Fault::BadTime { text: value.value.0.clone() }, value.span)
-            .label(format!("`{name}` is neither a unit nor a parameter"))
-            .suggest(name, known)
+        let known = self
+            .names()
+            .chain(units.into_iter().filter(|_| !factor.is_empty()));
+        Problem::new(
+            Fault::BadTime {
+                text: value.value.0.clone(),
+            },
+            value.span,
+        )
+        .label(format!("`{name}` is neither a unit nor a parameter"))
+        .suggest(name, known)
     }
 }
 
@@ -117,22 +137,40 @@ pub(super) fn check_name(name: &Spanned<String>) -> Result<(), Problem> {
     } else {
         "letters, digits and `_`, beginning with a letter"
     };
-    let fault = Fault::BadName { name: name.value.clone(), what: "a parameter".to_owned(), rule: rule.to_owned() };
+    let fault = Fault::BadName {
+        name: name.value.clone(),
+        what: "a parameter".to_owned(),
+        rule: rule.to_owned(),
+    };
     Err(Problem::new(fault, name.span).label("here"))
 }
 
 fn is_name(text: &str) -> bool {
     text.starts_with(|first: char| first.is_ascii_alphabetic())
-        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
 
 fn cyclic(name: &str, span: Span) -> Problem {
-    Problem::new(Fault::CyclicParameter { name: name.to_owned() }, span).label("here")
+    Problem::new(
+        Fault::CyclicParameter {
+            name: name.to_owned(),
+        },
+        span,
+    )
+    .label("here")
 }
 
 /// A quantity that cannot be read, at its place.
 pub(super) fn unit_problem(error: &UnitError, span: Span) -> Problem {
-    let problem = Problem::new(Fault::Value { message: error.to_string() }, span).label("here");
+    let problem = Problem::new(
+        Fault::Value {
+            message: error.to_string(),
+        },
+        span,
+    )
+    .label("here");
     match error.help() {
         Some(help) => problem.help(help),
         None => problem,

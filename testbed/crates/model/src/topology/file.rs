@@ -27,14 +27,23 @@ pub(crate) struct TopologyFile {
     pub(crate) defaults: Option<DefaultsFile>,
     /// Nodes by name. `{i}` in a name is replaced by 1, 2, … up to the node's `count`.
     #[serde(default)]
-    #[expect(dead_code, reason = "nodes are decoded one by one, each with its own problems")]
+    #[expect(
+        dead_code,
+        reason = "nodes are decoded one by one, each with its own problems"
+    )]
     pub(crate) nodes: IndexMap<Spanned<String>, NodeFile>,
     /// Links in the order in which interfaces are numbered.
     #[serde(default)]
-    #[expect(dead_code, reason = "links are decoded one by one, each with its own problems")]
+    #[expect(
+        dead_code,
+        reason = "links are decoded one by one, each with its own problems"
+    )]
     pub(crate) links: Vec<LinkFile>,
     /// Other topology files whose nodes and links come first. Paths are relative to this file.
-    #[expect(dead_code, reason = "includes are merged before types are decoded; the schema needs the key")]
+    #[expect(
+        dead_code,
+        reason = "includes are merged before types are decoded; the schema needs the key"
+    )]
     pub(crate) include: Option<IncludeFile>,
     /// A regular shape instead of nodes and links one by one.
     pub(crate) generate: Option<Spanned<GenerateFile>>,
@@ -107,7 +116,10 @@ pub(crate) struct NodeFile {
     /// What it is.
     pub(crate) kind: Option<Spanned<KindFile>>,
     /// How many like it; the name needs `{i}`, which may also stand in values (`{i+10}` and `{i-1}` too).
-    #[expect(dead_code, reason = "counts are expanded before types are decoded; the schema needs the key")]
+    #[expect(
+        dead_code,
+        reason = "counts are expanded before types are decoded; the schema needs the key"
+    )]
     pub(crate) count: Option<u32>,
     /// How it runs; `native` when absent.
     pub(crate) driver: Option<Spanned<DriverFile>>,
@@ -201,7 +213,10 @@ pub(crate) enum ModeFile {
 /// A regular shape.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[expect(dead_code, reason = "generators are refused by this version; the schema needs the keys")]
+#[expect(
+    dead_code,
+    reason = "generators are refused by this version; the schema needs the keys"
+)]
 pub(crate) struct GenerateFile {
     /// Which.
     pub(crate) shape: ShapeFile,
@@ -238,7 +253,10 @@ pub(crate) enum ShapeFile {
 /// A file in another format.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[expect(dead_code, reason = "imports are refused by this version; the schema needs the keys")]
+#[expect(
+    dead_code,
+    reason = "imports are refused by this version; the schema needs the keys"
+)]
 pub(crate) struct ImportFile {
     /// Path, relative to this file.
     pub(crate) file: String,

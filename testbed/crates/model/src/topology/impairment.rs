@@ -31,7 +31,11 @@ impl Impairment {
     /// Whether packets pass untouched.
     #[must_use]
     pub fn is_none(&self) -> bool {
-        *self == Impairment { distribution: self.distribution, ..Impairment::default() }
+        *self
+            == Impairment {
+                distribution: self.distribution,
+                ..Impairment::default()
+            }
     }
 }
 
@@ -67,9 +71,7 @@ impl fmt::Display for Impairment {
 }
 
 /// How jitter is distributed around the delay.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize,
-)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum JitterDistribution {
     /// Every delay from `delay - jitter` to `delay + jitter` is as likely.

@@ -183,7 +183,10 @@ pub(crate) enum QueueDisciplineFile {
 /// A two-state loss channel.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[expect(dead_code, reason = "this channel is refused by this version; the schema needs the keys")]
+#[expect(
+    dead_code,
+    reason = "this channel is refused by this version; the schema needs the keys"
+)]
 pub(crate) struct GilbertElliottFile {
     /// Chance per packet to turn bad.
     pub(crate) p: Percent,
@@ -198,7 +201,10 @@ pub(crate) struct GilbertElliottFile {
 /// A link that comes and goes.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[expect(dead_code, reason = "flapping is refused by this version; the schema needs the keys")]
+#[expect(
+    dead_code,
+    reason = "flapping is refused by this version; the schema needs the keys"
+)]
 pub(crate) struct FlapFile {
     /// Time with a carrier.
     pub(crate) up: TimeSpan,

@@ -20,27 +20,52 @@ pub(crate) fn sections(mut root: Tree) -> Sections {
     if let Value::Map(map) = &mut root.value {
         defaults = map.get("defaults").cloned();
         match map.take("nodes") {
-            Some((_, Tree { value: Value::Map(section), .. })) => nodes = section.entries,
-            Some((key, tree)) if !tree.is_null() => misshapen.push((key, tree, "a mapping of names to nodes")),
+            Some((
+                _,
+                Tree {
+                    value: Value::Map(section),
+                    ..
+                },
+            )) => nodes = section.entries,
+            Some((key, tree)) if !tree.is_null() => {
+                misshapen.push((key, tree, "a mapping of names to nodes"))
+            }
             _ => {}
         }
         match map.take("links") {
-            Some((_, Tree { value: Value::List(section), .. })) => links = section,
+            Some((
+                _,
+                Tree {
+                    value: Value::List(section),
+                    ..
+                },
+            )) => links = section,
             Some((key, tree)) if !tree.is_null() => misshapen.push((key, tree, "a list of links")),
             _ => {}
         }
     }
     if let Some(defaults) = &defaults {
-        nodes = nodes.into_iter().map(|(key, node)| (key, node_over_default(node, defaults))).collect();
+        nodes = nodes
+            .into_iter()
+            .map(|(key, node)| (key, node_over_default(node, defaults)))
+            .collect();
         if let Some(link_default) = defaults.get("link") {
             links = links.into_iter().map(|link| link.over(link_default)).collect();
         }
     }
-    Sections { head: root, nodes, links, misshapen }
+    Sections {
+        head: root,
+        nodes,
+        links,
+        misshapen,
+    }
 }
 
 fn node_over_default(node: Tree, defaults: &Tree) -> Tree {
-    let default = node.get("kind").and_then(Tree::as_text).and_then(|kind| defaults.get(kind));
+    let default = node
+        .get("kind")
+        .and_then(Tree::as_text)
+        .and_then(|kind| defaults.get(kind));
     match default {
         Some(default) => node.over(default),
         None => node,

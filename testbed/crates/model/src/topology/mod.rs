@@ -6,15 +6,18 @@ mod impairment;
 pub(crate) mod link_file;
 mod merge;
 pub(crate) mod segments;
-#[expect(clippy::module_inception, reason = "the module holds the type of the same name")]
+#[expect(
+    clippy::module_inception,
+    reason = "the module holds the type of the same name"
+)]
 mod topology;
 pub(crate) mod validate;
 
 pub(crate) use file::TopologyFile;
 pub use impairment::{Impairment, ImpairmentChange, JitterDistribution};
 pub use topology::{
-    AgentSettings, Backend, BasicAuth, DEFAULT_RECALC_PERIOD, DEFAULT_SEED, DriverKind, Endpoint, FaasSettings,
-    Function, InterfaceSettings, Limits, Link, Node, NodeKind, PortMapping, Topology, Volume,
+    AgentSettings, Backend, BasicAuth, DEFAULT_RECALC_PERIOD, DEFAULT_SEED, DriverKind, Endpoint,
+    FaasSettings, Function, InterfaceSettings, Limits, Link, Node, NodeKind, PortMapping, Topology, Volume,
 };
 
 use crate::document::overrides::{self, Assignment};
@@ -37,7 +40,9 @@ pub fn load_topology(
     let tree = include::read(path, loader, &mut sources, &mut problems);
     let assignments = read_overrides(overrides, &mut sources, &mut problems);
     let topology = match tree {
-        Some(tree) if problems.is_empty() => validate::resolve(tree, &assignments, path::stem(path), &mut problems),
+        Some(tree) if problems.is_empty() => {
+            validate::resolve(tree, &assignments, path::stem(path), &mut problems)
+        }
         _ => None,
     };
     problems.or(topology, &sources)
@@ -48,5 +53,8 @@ pub(crate) fn read_overrides(
     sources: &mut Sources,
     problems: &mut Problems,
 ) -> Vec<Assignment> {
-    overrides.iter().filter_map(|argument| problems.keep(overrides::read(argument, sources))).collect()
+    overrides
+        .iter()
+        .filter_map(|argument| problems.keep(overrides::read(argument, sources)))
+        .collect()
 }

@@ -43,7 +43,11 @@ impl Segments {
         let links = topology.links.len();
         let mut joined: UnionFind<usize> = UnionFind::new(links + topology.nodes.len());
         for (link, ends) in places.iter().enumerate() {
-            for place in ends.iter().flatten().filter(|place| kind(**place) == Some(NodeKind::Switch)) {
+            for place in ends
+                .iter()
+                .flatten()
+                .filter(|place| kind(**place) == Some(NodeKind::Switch))
+            {
                 joined.union(link, links + place);
             }
         }
@@ -55,7 +59,11 @@ impl Segments {
                 }
             }
         }
-        let mut segments = Segments { list: Vec::new(), of_link: vec![None; links], ports_of };
+        let mut segments = Segments {
+            list: Vec::new(),
+            of_link: vec![None; links],
+            ports_of,
+        };
         segments.number(&joined);
         segments
     }
@@ -83,25 +91,38 @@ impl Segments {
 
     /// The segments a node is on, in the order of its links.
     pub(crate) fn of_node(&self, node: usize) -> impl Iterator<Item = usize> {
-        self.ports_of.get(node).into_iter().flatten().filter_map(|port| self.of_link[port.link])
+        self.ports_of
+            .get(node)
+            .into_iter()
+            .flatten()
+            .filter_map(|port| self.of_link[port.link])
     }
 
-    /// Whether packets from one node get to another: over a shared segment or through nodes that forward.
+    /// Whether packets from one node get to the address another is known by, that of its first link: over a shared
+    /// segment, or through nodes that forward to the segment of that link.
     pub(crate) fn reaches(&self, topology: &Topology, from: usize, to: usize) -> bool {
+        let own: Vec<usize> = self.of_node(from).collect();
+        if from == to || self.of_node(to).any(|segment| own.contains(&segment)) {
+            return true;
+        }
+        let Some(wanted) = self.of_node(to).next() else {
+            return false;
+        };
+        let forwards = |node: usize| {
+            topology
+                .nodes
+                .get_index(node)
+                .is_some_and(|(_, node)| node.forward)
+        };
         let mut seen = vec![false; self.list.len()];
-        let mut waiting: Vec<usize> = vec![from];
-        while let Some(node) = waiting.pop() {
-            if node == to {
+        let mut waiting = own;
+        while let Some(segment) = waiting.pop() {
+            if segment == wanted {
                 return true;
             }
-            let forwards = topology.nodes.get_index(node).is_some_and(|(_, node)| node.forward);
-            if node != from && !forwards {
-                continue;
-            }
-            for segment in self.of_node(node) {
-                if !std::mem::replace(&mut seen[segment], true) {
-                    waiting.extend(self.list[segment].ports.iter().map(|port| port.node));
-                }
+            if !std::mem::replace(&mut seen[segment], true) {
+                let forwarders = self.list[segment].ports.iter().filter(|port| forwards(port.node));
+                waiting.extend(forwarders.flat_map(|port| self.of_node(port.node)));
             }
         }
         false

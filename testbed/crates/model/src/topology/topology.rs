@@ -30,7 +30,9 @@ impl Topology {
     /// The link of this name. `A--B` and `B--A` are the same name.
     #[must_use]
     pub fn link(&self, name: &str) -> Option<&Link> {
-        let swapped = name.split_once("--").map(|(left, right)| format!("{right}--{left}"));
+        let swapped = name
+            .split_once("--")
+            .map(|(left, right)| format!("{right}--{left}"));
         self.links.iter().find(|link| link.name == name).or_else(|| {
             let swapped = swapped?;
             self.links.iter().find(|link| link.name == swapped)
@@ -153,7 +155,11 @@ pub const DEFAULT_RECALC_PERIOD: Duration = Duration::from_secs(60);
 
 impl Default for AgentSettings {
     fn default() -> Self {
-        AgentSettings { binary: None, env: IndexMap::new(), recalc_period: DEFAULT_RECALC_PERIOD }
+        AgentSettings {
+            binary: None,
+            env: IndexMap::new(),
+            recalc_period: DEFAULT_RECALC_PERIOD,
+        }
     }
 }
 
@@ -263,9 +269,7 @@ impl std::fmt::Display for Endpoint {
 }
 
 /// Who impairs a link.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema,
-)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Backend {
     /// `tc` if this kernel has all that the link asks for, else `wire`.

@@ -13,9 +13,14 @@ impl Decimal {
     /// Splits `12.5ms` into the number and the unit behind it (blanks between them are allowed).
     pub(super) fn split<'a>(text: &'a str, example: &'static str) -> Result<(Decimal, &'a str), UnitError> {
         let text = text.trim();
-        let end = text.find(|letter: char| !letter.is_ascii_digit() && letter != '.').unwrap_or(text.len());
+        let end = text
+            .find(|letter: char| !letter.is_ascii_digit() && letter != '.')
+            .unwrap_or(text.len());
         let (number, unit) = text.split_at(end);
-        let refused = || UnitError::NoNumber { text: text.to_owned(), example };
+        let refused = || UnitError::NoNumber {
+            text: text.to_owned(),
+            example,
+        };
         let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
         if whole.is_empty() || fraction.contains('.') || number.ends_with('.') {
             return Err(refused());

@@ -32,7 +32,12 @@ impl FromStr for Percent {
         match unit {
             "%" => {}
             "" if number.is_zero() => return Ok(Percent(0.0)),
-            "" => return Err(UnitError::NoUnit { text: text.to_owned(), example: "0.5%" }),
+            "" => {
+                return Err(UnitError::NoUnit {
+                    text: text.to_owned(),
+                    example: "0.5%",
+                });
+            }
             unit => {
                 return Err(UnitError::UnknownUnit {
                     text: text.to_owned(),
@@ -41,9 +46,21 @@ impl FromStr for Percent {
                 });
             }
         }
-        let out_of_range = || UnitError::OutOfRange { text: text.to_owned(), range: "from 0% to 100%" };
-        let number: f64 = text.trim().trim_end_matches('%').trim().parse().map_err(|_| out_of_range())?;
-        if number <= 100.0 { Ok(Percent(number)) } else { Err(out_of_range()) }
+        let out_of_range = || UnitError::OutOfRange {
+            text: text.to_owned(),
+            range: "from 0% to 100%",
+        };
+        let number: f64 = text
+            .trim()
+            .trim_end_matches('%')
+            .trim()
+            .parse()
+            .map_err(|_| out_of_range())?;
+        if number <= 100.0 {
+            Ok(Percent(number))
+        } else {
+            Err(out_of_range())
+        }
     }
 }
 
@@ -53,4 +70,9 @@ impl fmt::Display for Percent {
     }
 }
 
-text_quantity!(Percent, "a share, like `0.5%`", r"^\s*[0-9]+(\.[0-9]+)?\s*%\s*$|^0+(\.0+)?$", ["0.5%", "10%"]);
+text_quantity!(
+    Percent,
+    "a share, like `0.5%`",
+    r"^\s*[0-9]+(\.[0-9]+)?\s*%\s*$|^0+(\.0+)?$",
+    ["0.5%", "10%"]
+);

@@ -25,7 +25,10 @@ impl FromStr for QueueLimit {
 
     fn from_str(text: &str) -> Result<Self, UnitError> {
         let (number, unit) = Decimal::split(text, "100packets")?;
-        let out_of_range = || UnitError::OutOfRange { text: text.to_owned(), range: "more than nothing" };
+        let out_of_range = || UnitError::OutOfRange {
+            text: text.to_owned(),
+            range: "more than nothing",
+        };
         if number.is_zero() {
             return Err(out_of_range());
         }
@@ -35,10 +38,16 @@ impl FromStr for QueueLimit {
         if TimeSpan::is_unit(unit) {
             return text.parse::<TimeSpan>().map(|time| QueueLimit::Time(time.0));
         }
-        text.parse::<ByteSize>().map(|size| QueueLimit::Bytes(size.0)).map_err(|error| match error {
-            UnitError::UnknownUnit { text, unit, .. } => UnitError::UnknownUnit { text, unit, known: NAMES },
-            other => other,
-        })
+        text.parse::<ByteSize>()
+            .map(|size| QueueLimit::Bytes(size.0))
+            .map_err(|error| match error {
+                UnitError::UnknownUnit { text, unit, .. } => UnitError::UnknownUnit {
+                    text,
+                    unit,
+                    known: NAMES,
+                },
+                other => other,
+            })
     }
 }
 

@@ -25,22 +25,40 @@ impl FromStr for BitRate {
     fn from_str(text: &str) -> Result<Self, UnitError> {
         let (number, unit) = Decimal::split(text, "100mbit")?;
         if unit.is_empty() {
-            return Err(UnitError::NoUnit { text: text.to_owned(), example: "100mbit" });
+            return Err(UnitError::NoUnit {
+                text: text.to_owned(),
+                example: "100mbit",
+            });
         }
         let Some((_, factor)) = UNITS.iter().find(|(name, _)| *name == unit) else {
-            return Err(UnitError::UnknownUnit { text: text.to_owned(), unit: unit.to_owned(), known: NAMES });
+            return Err(UnitError::UnknownUnit {
+                text: text.to_owned(),
+                unit: unit.to_owned(),
+                known: NAMES,
+            });
         };
         match number.times(*factor) {
             Some(rate) if rate > 0 => Ok(BitRate(rate)),
-            _ => Err(UnitError::OutOfRange { text: text.to_owned(), range: "a whole number of bit/s, at least 1" }),
+            _ => Err(UnitError::OutOfRange {
+                text: text.to_owned(),
+                range: "a whole number of bit/s, at least 1",
+            }),
         }
     }
 }
 
 impl fmt::Display for BitRate {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (name, unit) = UNITS.iter().find(|(_, unit)| self.0 >= *unit).copied().unwrap_or(("bit", 1));
-        write!(formatter, "{}{name}", Decimal::text(self.0, unit).unwrap_or_default())
+        let (name, unit) = UNITS
+            .iter()
+            .find(|(_, unit)| self.0 >= *unit)
+            .copied()
+            .unwrap_or(("bit", 1));
+        write!(
+            formatter,
+            "{}{name}",
+            Decimal::text(self.0, unit).unwrap_or_default()
+        )
     }
 }
 

@@ -18,7 +18,10 @@ impl FromStr for RequestRate {
         match unit.strip_prefix('/').map(str::trim) {
             Some("s") => {}
             None if unit.is_empty() => {
-                return Err(UnitError::NoUnit { text: text.to_owned(), example: "50/s" });
+                return Err(UnitError::NoUnit {
+                    text: text.to_owned(),
+                    example: "50/s",
+                });
             }
             _ => {
                 return Err(UnitError::UnknownUnit {
@@ -28,10 +31,17 @@ impl FromStr for RequestRate {
                 });
             }
         }
-        let out_of_range = || UnitError::OutOfRange { text: text.to_owned(), range: "up to 1000000000/s" };
+        let out_of_range = || UnitError::OutOfRange {
+            text: text.to_owned(),
+            range: "up to 1000000000/s",
+        };
         let number = text.split('/').next().unwrap_or_default();
         let number: f64 = number.trim().parse().map_err(|_| out_of_range())?;
-        if number <= 1e9 { Ok(RequestRate(number)) } else { Err(out_of_range()) }
+        if number <= 1e9 {
+            Ok(RequestRate(number))
+        } else {
+            Err(out_of_range())
+        }
     }
 }
 

@@ -29,15 +29,25 @@ impl FromStr for ByteSize {
     fn from_str(text: &str) -> Result<Self, UnitError> {
         let (number, unit) = Decimal::split(text, "512MiB")?;
         if unit.is_empty() {
-            return Err(UnitError::NoUnit { text: text.to_owned(), example: "512MiB" });
+            return Err(UnitError::NoUnit {
+                text: text.to_owned(),
+                example: "512MiB",
+            });
         }
         let Some((_, factor)) = UNITS.iter().find(|(name, _)| *name == unit) else {
-            return Err(UnitError::UnknownUnit { text: text.to_owned(), unit: unit.to_owned(), known: NAMES });
+            return Err(UnitError::UnknownUnit {
+                text: text.to_owned(),
+                unit: unit.to_owned(),
+                known: NAMES,
+            });
         };
         number
             .times(*factor)
             .map(ByteSize)
-            .ok_or_else(|| UnitError::OutOfRange { text: text.to_owned(), range: "a whole number of bytes" })
+            .ok_or_else(|| UnitError::OutOfRange {
+                text: text.to_owned(),
+                range: "a whole number of bytes",
+            })
     }
 }
 

@@ -39,10 +39,16 @@ impl TimeSpan {
     /// `factor` times `base`, as in `3T`; `factor` is a decimal number.
     pub(crate) fn multiple(factor: &str, base: Duration) -> Result<TimeSpan, UnitError> {
         let (number, rest) = Decimal::split(factor, "3T")?;
-        let out_of_range = || UnitError::OutOfRange { text: factor.to_owned(), range: RANGE };
+        let out_of_range = || UnitError::OutOfRange {
+            text: factor.to_owned(),
+            range: RANGE,
+        };
         let base = u64::try_from(base.as_nanos()).map_err(|_| out_of_range())?;
         if !rest.is_empty() {
-            return Err(UnitError::NoNumber { text: factor.to_owned(), example: "3T" });
+            return Err(UnitError::NoNumber {
+                text: factor.to_owned(),
+                example: "3T",
+            });
         }
         TimeSpan::checked(number.times(base), out_of_range)
     }
@@ -64,12 +70,22 @@ impl FromStr for TimeSpan {
             if number.is_zero() {
                 return Ok(TimeSpan(Duration::ZERO));
             }
-            return Err(UnitError::NoUnit { text: text.to_owned(), example: "10ms" });
+            return Err(UnitError::NoUnit {
+                text: text.to_owned(),
+                example: "10ms",
+            });
         }
         let Some(factor) = nanoseconds(unit) else {
-            return Err(UnitError::UnknownUnit { text: text.to_owned(), unit: unit.to_owned(), known: NAMES });
+            return Err(UnitError::UnknownUnit {
+                text: text.to_owned(),
+                unit: unit.to_owned(),
+                known: NAMES,
+            });
         };
-        let out_of_range = || UnitError::OutOfRange { text: text.to_owned(), range: RANGE };
+        let out_of_range = || UnitError::OutOfRange {
+            text: text.to_owned(),
+            range: RANGE,
+        };
         TimeSpan::checked(number.times(factor), out_of_range)
     }
 }

@@ -101,18 +101,39 @@ fn shares_and_request_rates() {
 fn wrong_quantities_say_what_is_wrong() {
     let message = |error: UnitError| format!("{error} ({})", error.help().unwrap_or_default());
     let time = |text: &str| message(text.parse::<TimeSpan>().unwrap_err());
-    assert_eq!(time("10msec"), "unknown unit `msec` in `10msec` (did you mean `ms`?)");
+    assert_eq!(
+        time("10msec"),
+        "unknown unit `msec` in `10msec` (did you mean `ms`?)"
+    );
     assert_eq!(time("10"), "`10` has no unit (write a unit, like `10ms`)");
-    assert_eq!(time("-1s"), "`-1s` does not start with a number (write it like `10ms`)");
-    assert_eq!(time("0.5ns"), "`0.5ns` is out of range: from 0s to 100000h, in steps of 1ns ()");
+    assert_eq!(
+        time("-1s"),
+        "`-1s` does not start with a number (write it like `10ms`)"
+    );
+    assert_eq!(
+        time("0.5ns"),
+        "`0.5ns` is out of range: from 0s to 100000h, in steps of 1ns ()"
+    );
     let rate = |text: &str| message(text.parse::<BitRate>().unwrap_err());
-    assert_eq!(rate("100Mbit"), "unknown unit `Mbit` in `100Mbit` (did you mean `mbit`?)");
-    assert_eq!(rate("0mbit"), "`0mbit` is out of range: a whole number of bit/s, at least 1 ()");
+    assert_eq!(
+        rate("100Mbit"),
+        "unknown unit `Mbit` in `100Mbit` (did you mean `mbit`?)"
+    );
+    assert_eq!(
+        rate("0mbit"),
+        "`0mbit` is out of range: a whole number of bit/s, at least 1 ()"
+    );
     let size = |text: &str| message(text.parse::<ByteSize>().unwrap_err());
-    assert_eq!(size("512MB1"), "unknown unit `MB1` in `512MB1` (did you mean `MB`?)");
+    assert_eq!(
+        size("512MB1"),
+        "unknown unit `MB1` in `512MB1` (did you mean `MB`?)"
+    );
     let share = |text: &str| message(text.parse::<Percent>().unwrap_err());
     assert_eq!(share("101%"), "`101%` is out of range: from 0% to 100% ()");
     assert_eq!(share("0.5"), "`0.5` has no unit (write a unit, like `0.5%`)");
     let requests = |text: &str| message(text.parse::<RequestRate>().unwrap_err());
-    assert_eq!(requests("50/min"), "unknown unit `/min` in `50/min` (known here: `/s`)");
+    assert_eq!(
+        requests("50/min"),
+        "unknown unit `/min` in `50/min` (known here: `/s`)"
+    );
 }

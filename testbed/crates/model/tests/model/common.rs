@@ -14,14 +14,21 @@ impl Loader for Files {
 }
 
 pub(crate) fn files(list: &[(&str, &str)]) -> Files {
-    Files(list.iter().map(|(path, text)| ((*path).to_owned(), (*text).to_owned())).collect())
+    Files(
+        list.iter()
+            .map(|(path, text)| ((*path).to_owned(), (*text).to_owned()))
+            .collect(),
+    )
 }
 
 pub(crate) fn set(list: &[&str]) -> Vec<Override> {
     list.iter()
         .map(|argument| {
             let (path, value) = argument.split_once('=').unwrap();
-            Override { path: path.to_owned(), value: value.to_owned() }
+            Override {
+                path: path.to_owned(),
+                value: value.to_owned(),
+            }
         })
         .collect()
 }

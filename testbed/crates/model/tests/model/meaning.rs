@@ -2,16 +2,13 @@
 
 use std::time::Duration;
 
-use dfaas_model::{
-    Backend, JitterDistribution, NodeKind, QueueLimit, Topology, load_topology, plan,
-};
+use dfaas_model::{Backend, JitterDistribution, NodeKind, QueueLimit, Topology, load_topology, plan};
+
+use proptest::prelude::*;
 
 use crate::common::{files, rendered, set, topology};
 
-#[test]
-fn the_manual_s_example_means_what_it_says() {
-    let lab = topology(
-        r#"
+const EXAMPLE: &str = r#"
 name: paper-star
 seed: 42
 defaults:
@@ -33,10 +30,16 @@ links:
     forward:  { delay: 20ms, rate: 20mbit }
     backward: { delay: 20ms, rate: 100mbit }
   - { endpoints: [user1, n1] }
-"#,
-    );
+"#;
+
+#[test]
+fn the_manual_s_example_means_what_it_says() {
+    let lab = topology(EXAMPLE);
     assert_eq!((lab.name.as_str(), lab.seed), ("paper-star", 42));
-    assert_eq!(lab.nodes.keys().collect::<Vec<_>>(), ["n1", "n2", "n3", "s1", "user1"]);
+    assert_eq!(
+        lab.nodes.keys().collect::<Vec<_>>(),
+        ["n1", "n2", "n3", "s1", "user1"]
+    );
     assert_eq!(lab.nodes["n2"].limits.memory_bytes, Some(512 << 20));
     assert_eq!(lab.nodes["n3"].functions["figlet"].maxrate, Some(10));
     assert_eq!(lab.nodes["n1"].agent.env["AGENT_STRATEGY"], "recalcstrategy");
@@ -44,11 +47,16 @@ links:
     assert_eq!(lab.nodes["n1"].ports[0].to_string(), "127.0.0.1:8081 → 80");
     let names: Vec<&str> = lab.links.iter().map(|link| link.name.as_str()).collect();
     assert_eq!(names, ["n1--s1", "n2--s1", "n3--s1", "user1--n1"]);
-    let [first, second, third, _] = lab.links.as_slice() else { panic!() };
+    let [first, second, third, _] = lab.links.as_slice() else {
+        panic!()
+    };
     assert_eq!(first.forward, first.backward);
     assert_eq!(first.forward.to_string(), "delay 5ms, jitter 1ms, rate 100mbit");
     assert_eq!(second.backward.loss, 0.005);
-    assert_eq!((third.forward.rate, third.backward.rate), (Some(20_000_000), Some(100_000_000)));
+    assert_eq!(
+        (third.forward.rate, third.backward.rate),
+        (Some(20_000_000), Some(100_000_000))
+    );
     assert_eq!(lab.links[3].endpoints[1].interface, "eth1");
     assert_eq!(lab.link("s1--n2"), lab.link("n2--s1"));
     assert!(lab.link("n2--s1").is_some());
@@ -78,7 +86,10 @@ links:
     assert_eq!(node.functions.len(), 2);
     let figlet = &node.functions["figlet"];
     assert_eq!(figlet.maxrate, Some(10));
-    assert_eq!((figlet.env["A"].as_str(), figlet.env["B"].as_str()), ("1", "true"));
+    assert_eq!(
+        (figlet.env["A"].as_str(), figlet.env["B"].as_str()),
+        ("1", "true")
+    );
     assert_eq!(node.env["LANG"], "C", "a key without a value leaves the default");
     assert!(lab.nodes["h1"].functions.is_empty(), "defaults are per kind");
     assert_eq!((lab.links[0].mtu, lab.links[1].mtu), (Some(1400), Some(9000)));
@@ -91,7 +102,8 @@ links:
 fn the_period_is_always_said_to_the_agent() {
     let lab = topology("nodes:\n  n1: { kind: dfaas }\n");
     assert_eq!(lab.nodes["n1"].agent.env["AGENT_RECALC_PERIOD"], "1m");
-    let lab = topology("nodes:\n  n1: { kind: dfaas, agent: { env: { AGENT_RECALC_PERIOD: 7s, OTHER: x } } }\n");
+    let lab =
+        topology("nodes:\n  n1: { kind: dfaas, agent: { env: { AGENT_RECALC_PERIOD: 7s, OTHER: x } } }\n");
     assert_eq!(lab.nodes["n1"].agent.recalc_period, Duration::from_secs(7));
     assert_eq!(lab.nodes["n1"].agent.env["OTHER"], "x");
 }
@@ -139,22 +151,38 @@ fn impairments_of_every_supported_kind_arrive() {
     assert_eq!(link.backend, Backend::Wire);
     assert_eq!(link.forward.distribution, JitterDistribution::Normal);
     assert_eq!(link.forward.queue, Some(QueueLimit::Packets(50)));
-    assert_eq!(link.backward.queue, Some(QueueLimit::Time(Duration::from_millis(20))));
+    assert_eq!(
+        link.backward.queue,
+        Some(QueueLimit::Time(Duration::from_millis(20)))
+    );
     assert_eq!(link.backward.distribution, JitterDistribution::Uniform);
-    assert_eq!(link.backward.to_string(), "delay 5ms, jitter 1ms, loss 1%, rate 10mbit, queue 20ms");
+    assert_eq!(
+        link.backward.to_string(),
+        "delay 5ms, jitter 1ms, loss 1%, rate 10mbit, queue 20ms"
+    );
 }
 
 #[test]
 fn included_files_come_first_and_are_overridden_key_by_key() {
     let files = files(&[
-        ("labs/lab.yaml", "name: mine\ninclude: [parts/base.yaml]\ndefaults: { host: { pids: 9 } }\nnodes:\n  b: { kind: host }\nlinks:\n  - endpoints: [a, b]\n"),
-        ("labs/parts/base.yaml", "name: base\nseed: 9\ndefaults: { host: { pids: 5, cpus: 2 } }\nnodes:\n  a: { kind: host }\n  s: { kind: switch }\nlinks:\n  - endpoints: [a, s]\n"),
+        (
+            "labs/lab.yaml",
+            "name: mine\ninclude: [parts/base.yaml]\ndefaults: { host: { pids: 9 } }\nnodes:\n  b: { kind: host }\nlinks:\n  - endpoints: [a, b]\n",
+        ),
+        (
+            "labs/parts/base.yaml",
+            "name: base\nseed: 9\ndefaults: { host: { pids: 5, cpus: 2 } }\nnodes:\n  a: { kind: host }\n  s: { kind: switch }\nlinks:\n  - endpoints: [a, s]\n",
+        ),
     ]);
-    let lab = load_topology("labs/lab.yaml", &files, &[]).unwrap_or_else(|error| panic!("{}", rendered(&error)));
+    let lab =
+        load_topology("labs/lab.yaml", &files, &[]).unwrap_or_else(|error| panic!("{}", rendered(&error)));
     assert_eq!((lab.name.as_str(), lab.seed), ("mine", 9));
     assert_eq!(lab.nodes.keys().collect::<Vec<_>>(), ["a", "s", "b"]);
     assert_eq!(lab.links[0].name, "a--s");
-    assert_eq!((lab.nodes["a"].limits.pids, lab.nodes["a"].limits.cpus), (Some(9), Some(2.0)));
+    assert_eq!(
+        (lab.nodes["a"].limits.pids, lab.nodes["a"].limits.cpus),
+        (Some(9), Some(2.0))
+    );
 }
 
 fn overridden(arguments: &[&str]) -> Topology {
@@ -187,7 +215,13 @@ fn overrides_reach_every_place() {
     assert_eq!(lab.nodes["n1"].functions["figlet"].maxrate, Some(7));
     assert_eq!(lab.nodes["n1"].functions["figlet"].labels["a.b"], "d");
     assert_eq!(lab.nodes["n1"].agent.env["AGENT_STRATEGY"], "recalcstrategy");
-    assert_eq!((lab.nodes["h1"].limits.memory_bytes, lab.nodes["h2"].limits.memory_bytes), (None, Some(1 << 30)));
+    assert_eq!(
+        (
+            lab.nodes["h1"].limits.memory_bytes,
+            lab.nodes["h2"].limits.memory_bytes
+        ),
+        (None, Some(1 << 30))
+    );
     assert_eq!(lab.links[0].forward.loss, 0.02);
     assert_eq!(lab.links[1].forward.delay, Duration::from_millis(9));
     assert_eq!(lab.links[0].mtu, Some(1400));
@@ -196,7 +230,12 @@ fn overrides_reach_every_place() {
 #[test]
 fn a_count_can_be_overridden() {
     let text = "nodes:\n  h{i}: { kind: host, count: 2 }\n";
-    let lab = load_topology("lab.yaml", &files(&[("lab.yaml", text)]), &set(&["nodes.h{i}.count=5"])).unwrap();
+    let lab = load_topology(
+        "lab.yaml",
+        &files(&[("lab.yaml", text)]),
+        &set(&["nodes.h{i}.count=5"]),
+    )
+    .unwrap();
     assert_eq!(lab.nodes.len(), 5);
 }
 
@@ -206,13 +245,31 @@ fn nodes_of_every_kind_may_have_no_links() {
         "nodes:\n  a: { kind: dfaas }\n  b: { kind: host }\n  c: { kind: client }\n  d: { kind: switch }\n  e: { kind: router }\n",
     );
     let plan = plan(&lab).unwrap();
-    assert!(plan.nodes().all(|node| node.address.is_none() && node.interfaces.is_empty()));
+    assert!(
+        plan.nodes()
+            .all(|node| node.address.is_none() && node.interfaces.is_empty())
+    );
     assert!(plan.hosts.is_empty());
 }
 
 #[test]
 fn a_file_without_a_name_gives_its_own() {
     assert_eq!(topology("nodes:\n  a: { kind: host }\n").name, "lab");
+}
+
+proptest! {
+    #[test]
+    fn no_file_makes_the_model_panic(start in 0_usize..700, length in 0_usize..20, text in "[ -~\n\u{e9}]{0,12}") {
+        let mut file: Vec<char> = EXAMPLE.chars().collect();
+        let start = start.min(file.len());
+        let end = (start + length).min(file.len());
+        file.splice(start..end, text.chars());
+        let file: String = file.into_iter().collect();
+        match load_topology("lab.yaml", &files(&[("lab.yaml", &file)]), &[]) {
+            Ok(lab) => drop(plan(&lab)),
+            Err(error) => prop_assert!(!rendered(&error).is_empty()),
+        }
+    }
 }
 
 #[test]

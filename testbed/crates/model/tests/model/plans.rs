@@ -21,9 +21,15 @@ fn routes(plan: &Plan) -> Vec<String> {
 
 fn addresses(plan: &Plan) -> Vec<String> {
     let first = |node: &dfaas_model::PlannedNode| {
-        node.interfaces.iter().filter_map(|own| Some(own.addresses.first()?.to_string())).collect::<Vec<_>>().join(" ")
+        node.interfaces
+            .iter()
+            .filter_map(|own| Some(own.addresses.first()?.to_string()))
+            .collect::<Vec<_>>()
+            .join(" ")
     };
-    plan.nodes().map(|node| format!("{}: {}", node.name, first(node))).collect()
+    plan.nodes()
+        .map(|node| format!("{}: {}", node.name, first(node)))
+        .collect()
 }
 
 #[test]
@@ -54,15 +60,32 @@ links:
   - { endpoints: [n1, s1] }
 ",
     );
-    let place = |wanted: &dyn Fn(&Action) -> bool| plan.steps().position(|step| wanted(&step.action)).unwrap();
+    let place =
+        |wanted: &dyn Fn(&Action) -> bool| plan.steps().position(|step| wanted(&step.action)).unwrap();
     let order = [
         place(&|action| matches!(action, Action::CreateNamespace { namespace, .. } if namespace == "wire")),
         place(&|action| matches!(action, Action::CreateLink { .. })),
         place(&|action| matches!(action, Action::RaiseBridge { .. })),
         place(&|action| matches!(action, Action::StartNode { .. })),
         place(&|action| matches!(action, Action::RunCommand { .. })),
-        place(&|action| matches!(action, Action::StartService { service: Service::Haproxy, .. })),
-        place(&|action| matches!(action, Action::StartService { service: Service::Agent, .. })),
+        place(&|action| {
+            matches!(
+                action,
+                Action::StartService {
+                    service: Service::Haproxy,
+                    ..
+                }
+            )
+        }),
+        place(&|action| {
+            matches!(
+                action,
+                Action::StartService {
+                    service: Service::Agent,
+                    ..
+                }
+            )
+        }),
         place(&|action| matches!(action, Action::PublishPort { .. })),
         place(&|action| matches!(action, Action::AwaitReady { .. })),
     ];
@@ -78,7 +101,12 @@ links:
         false
     };
     for pair in order.windows(2) {
-        assert!(reached(pair[0], pair[1]), "step {} must wait for step {}", pair[1], pair[0]);
+        assert!(
+            reached(pair[0], pair[1]),
+            "step {} must wait for step {}",
+            pair[1],
+            pair[0]
+        );
     }
     let limit = place(&|action| matches!(action, Action::LimitNode { .. }));
     assert!(reached(limit, order[3]), "limits come before processes");
@@ -91,7 +119,11 @@ fn waves_hold_only_steps_whose_needs_are_in_earlier_ones() {
     let levels = plan.levels();
     assert!(levels.len() > 4);
     for level in levels {
-        assert!(level.iter().all(|step| step.after.iter().all(|id| done.contains(id))));
+        assert!(
+            level
+                .iter()
+                .all(|step| step.after.iter().all(|id| done.contains(id)))
+        );
         done.extend(level.iter().map(|step| step.id));
     }
     assert_eq!(done.len(), plan.steps().count());
@@ -112,11 +144,23 @@ links:
   - endpoints: [c, d]
 ",
     );
-    assert_eq!(addresses(&plan), ["a: 10.0.0.2/29", "b: 10.0.0.1/29", "c: 10.0.1.1/24", "d: 10.0.1.2/24", "s: "]);
+    assert_eq!(
+        addresses(&plan),
+        [
+            "a: 10.0.0.2/29",
+            "b: 10.0.0.1/29",
+            "c: 10.0.1.1/24",
+            "d: 10.0.1.2/24",
+            "s: "
+        ]
+    );
     let b = &plan.node("b").unwrap().interfaces[0];
     assert_eq!(b.addresses[1].to_string(), "fd01::7/64");
     assert_eq!(b.mac, [2, 0, 0, 0, 0, 7]);
-    assert_eq!(plan.node("a").unwrap().interfaces[0].addresses[1].to_string(), "fd01::1/64");
+    assert_eq!(
+        plan.node("a").unwrap().interfaces[0].addresses[1].to_string(),
+        "fd01::1/64"
+    );
 }
 
 #[test]
@@ -126,8 +170,20 @@ fn a_node_is_known_by_the_address_of_its_first_link() {
          - endpoints: [b, a]\n",
     );
     assert_eq!(plan.node("a").unwrap().address.unwrap().to_string(), "10.0.0.1");
-    let names: Vec<String> = plan.hosts.iter().map(|(address, name)| format!("{address} {name}")).collect();
-    assert_eq!(names, ["10.0.0.1 a", "fd00:dfaa:5::1 a", "10.0.1.2 b", "fd00:dfaa:5:1::2 b"]);
+    let names: Vec<String> = plan
+        .hosts
+        .iter()
+        .map(|(address, name)| format!("{address} {name}"))
+        .collect();
+    assert_eq!(
+        names,
+        [
+            "10.0.0.1 a",
+            "fd00:dfaa:5::1 a",
+            "10.0.1.2 b",
+            "fd00:dfaa:5:1::2 b"
+        ]
+    );
     // b is only on the second segment, where a is 10.0.1.1.
     assert_eq!(routes(&plan), ["b  10.0.0.1/32 via 10.0.1.1"]);
 }
@@ -146,11 +202,18 @@ links:
   - endpoints: [r, b]
 ",
     );
-    assert_eq!(routes(&plan), ["a  0.0.0.0/0 via 10.0.0.2", "b  0.0.0.0/0 via 10.0.1.2"]);
+    assert_eq!(
+        routes(&plan),
+        ["a  0.0.0.0/0 via 10.0.0.2", "b  0.0.0.0/0 via 10.0.1.2"]
+    );
     let forwarding: Vec<&str> = plan
         .steps()
         .filter_map(|step| match &step.action {
-            Action::CreateNamespace { namespace, forward: true, .. } => Some(namespace.as_str()),
+            Action::CreateNamespace {
+                namespace,
+                forward: true,
+                ..
+            } => Some(namespace.as_str()),
             _ => None,
         })
         .collect();
@@ -178,7 +241,12 @@ links:
 #[test]
 fn routes_take_the_least_delay() {
     // b is on the sixth segment, 10.0.5.0/24; r2 is 10.0.1.2 on the second, r4 is 10.0.3.2 on the fourth.
-    let to_b = |plan: &Plan| routes(plan).into_iter().find(|route| route.starts_with("r1  10.0.5.0/24")).unwrap();
+    let to_b = |plan: &Plan| {
+        routes(plan)
+            .into_iter()
+            .find(|route| route.starts_with("r1  10.0.5.0/24"))
+            .unwrap()
+    };
     assert_eq!(to_b(&square("1ms")), "r1  10.0.5.0/24 via 10.0.1.2");
     assert_eq!(to_b(&square("9ms")), "r1  10.0.5.0/24 via 10.0.3.2");
 }
@@ -201,22 +269,33 @@ fn every_packet_arrives_without_a_loop() {
 /// Follows the planned routes from a node to an address; the number of hops.
 fn follow(plan: &Plan, from: &str, to: std::net::IpAddr) -> usize {
     let owns = |node: &dfaas_model::PlannedNode, address| {
-        node.interfaces.iter().flat_map(|own| &own.addresses).any(|own| own.addr() == address)
+        node.interfaces
+            .iter()
+            .flat_map(|own| &own.addresses)
+            .any(|own| own.addr() == address)
     };
     let mut here = plan.node(from).unwrap();
     for hops in 0..10 {
         if owns(here, to) {
             return hops;
         }
-        let on_link = here.interfaces.iter().flat_map(|own| &own.addresses).any(|own| own.contains(&to));
+        let on_link = here
+            .interfaces
+            .iter()
+            .flat_map(|own| &own.addresses)
+            .any(|own| own.contains(&to));
         let next = if on_link {
             to
         } else {
             plan.steps()
                 .filter_map(|step| match &step.action {
-                    Action::AddRoute { namespace, destination, via } if *namespace == here.name => {
-                        destination.contains(&to).then_some((destination.prefix_len(), *via))
-                    }
+                    Action::AddRoute {
+                        namespace,
+                        destination,
+                        via,
+                    } if *namespace == here.name => destination
+                        .contains(&to)
+                        .then_some((destination.prefix_len(), *via)),
                     _ => None,
                 })
                 .max_by_key(|(prefix, _)| *prefix)
@@ -254,7 +333,9 @@ fn a_thousand_hosts_fit_on_one_switch() {
 fn neighbour_entries_stop_before_they_explode() {
     let entries = |hosts| {
         let plan = plan(&star(hosts)).unwrap();
-        plan.steps().filter(|step| matches!(step.action, Action::AddNeighbour { .. })).count()
+        plan.steps()
+            .filter(|step| matches!(step.action, Action::AddNeighbour { .. }))
+            .count()
     };
     assert_eq!(entries(64), 64 * 63 * 2);
     assert_eq!(entries(65), 0);
@@ -269,13 +350,18 @@ fn the_time_for_a_thousand_written_nodes_is_printed() {
     }
     text.push_str("links:\n");
     for node in 1..=1000 {
-        text.push_str(&format!("  - {{ endpoints: [h{node}, s1], delay: 5ms, rate: 100mbit, loss: 0.1% }}\n"));
+        text.push_str(&format!(
+            "  - {{ endpoints: [h{node}, s1], delay: 5ms, rate: 100mbit, loss: 0.1% }}\n"
+        ));
     }
     let start = std::time::Instant::now();
     let lab = topology(&text);
     let read = start.elapsed();
     let plan = plan(&lab).unwrap();
-    println!("1000 hosts: read and checked in {read:?}, planned in {:?}", start.elapsed() - read);
+    println!(
+        "1000 hosts: read and checked in {read:?}, planned in {:?}",
+        start.elapsed() - read
+    );
     assert_eq!(plan.nodes().count(), 1001);
 }
 
@@ -293,7 +379,9 @@ fn arbitrary_lab() -> impl Strategy<Value = String> {
         for (number, (first, second)) in pairs.into_iter().enumerate() {
             let (first, second) = (first % count, second % count);
             if first != second && !(is_switch(first) && is_switch(second)) {
-                text.push_str(&format!("  - {{ endpoints: [n{first}, n{second}], name: l{number}, delay: 1ms }}\n"));
+                text.push_str(&format!(
+                    "  - {{ endpoints: [n{first}, n{second}], name: l{number}, delay: 1ms }}\n"
+                ));
             }
         }
         text.replace("links:\n\n", "")

@@ -49,25 +49,51 @@ const SECOND: Duration = Duration::from_secs(1);
 #[test]
 fn times_are_multiples_of_parameters() {
     let cell = &run(&[]).cells[0];
-    assert_eq!((cell.flows[0].start, cell.flows[0].duration), (Duration::from_millis(2500), 40 * SECOND));
+    assert_eq!(
+        (cell.flows[0].start, cell.flows[0].duration),
+        (Duration::from_millis(2500), 40 * SECOND)
+    );
     assert_eq!(cell.warmup, 5 * SECOND);
     assert_eq!(cell.recalc_period, 10 * SECOND);
     assert_eq!(cell.duration, Duration::from_millis(42_500));
-    assert_eq!(cell.repetitions[0].topology.nodes["n1"].agent.env["AGENT_RECALC_PERIOD"], "5s");
-    assert_eq!(cell.repetitions[0].topology.nodes["n2"].agent.env["AGENT_RECALC_PERIOD"], "10s");
+    assert_eq!(
+        cell.repetitions[0].topology.nodes["n1"].agent.env["AGENT_RECALC_PERIOD"],
+        "5s"
+    );
+    assert_eq!(
+        cell.repetitions[0].topology.nodes["n2"].agent.env["AGENT_RECALC_PERIOD"],
+        "10s"
+    );
     let longer = &run(&["T=10s"]).cells[0];
-    assert_eq!((longer.flows[0].start, longer.flows[0].duration), (5 * SECOND, 80 * SECOND));
+    assert_eq!(
+        (longer.flows[0].start, longer.flows[0].duration),
+        (5 * SECOND, 80 * SECOND)
+    );
     assert_eq!(longer.expectations[1].from, 30 * SECOND);
 }
 
 #[test]
 fn flows_say_what_is_sent() {
     let cell = &run(&[]).cells[0];
-    let [first, second] = cell.flows.as_slice() else { panic!() };
-    assert_eq!((first.to.as_str(), first.method.as_str(), first.path.as_str()), ("n1", "POST", "/function/figlet"));
-    assert_eq!((first.body.as_slice(), first.port, first.timeout), (b"T".as_slice(), 80, 10 * SECOND));
-    assert_eq!((second.name.as_str(), second.method.as_str(), second.port), ("user1-n2", "PUT", 8080));
-    assert_eq!((second.path.as_str(), second.headers["X-Id"].as_str()), ("/function/figlet?q", "7"));
+    let [first, second] = cell.flows.as_slice() else {
+        panic!()
+    };
+    assert_eq!(
+        (first.to.as_str(), first.method.as_str(), first.path.as_str()),
+        ("n1", "POST", "/function/figlet")
+    );
+    assert_eq!(
+        (first.body.as_slice(), first.port, first.timeout),
+        (b"T".as_slice(), 80, 10 * SECOND)
+    );
+    assert_eq!(
+        (second.name.as_str(), second.method.as_str(), second.port),
+        ("user1-n2", "PUT", 8080)
+    );
+    assert_eq!(
+        (second.path.as_str(), second.headers["X-Id"].as_str()),
+        ("/function/figlet?q", "7")
+    );
     assert!(second.body.is_empty());
 }
 
@@ -76,24 +102,64 @@ fn events_come_in_the_order_of_time() {
     let events = &run(&[]).cells[0].events;
     let times: Vec<u64> = events.iter().map(|event| event.at.as_secs()).collect();
     assert_eq!(times, [15, 20, 30, 35]);
-    let EventAction::SetLink { link, forward, backward } = &events[0].action else { panic!() };
+    let EventAction::SetLink {
+        link,
+        forward,
+        backward,
+    } = &events[0].action
+    else {
+        panic!()
+    };
     assert_eq!(link, "n1--s1");
-    assert_eq!((forward.delay, forward.loss), (Some(Duration::from_millis(200)), None));
-    assert_eq!((backward.delay, backward.loss), (Some(Duration::from_millis(200)), Some(0.01)));
+    assert_eq!(
+        (forward.delay, forward.loss),
+        (Some(Duration::from_millis(200)), None)
+    );
+    assert_eq!(
+        (backward.delay, backward.loss),
+        (Some(Duration::from_millis(200)), Some(0.01))
+    );
     assert_eq!(events[1].duration, Some(5 * SECOND));
-    assert_eq!(events[2].action, EventAction::Node { node: "n2".to_owned(), action: NodeAction::Kill });
-    assert_eq!(events[3].action, EventAction::RaiseLink { link: "n2--s1".to_owned(), up: false });
+    assert_eq!(
+        events[2].action,
+        EventAction::Node {
+            node: "n2".to_owned(),
+            action: NodeAction::Kill
+        }
+    );
+    assert_eq!(
+        events[3].action,
+        EventAction::RaiseLink {
+            link: "n2--s1".to_owned(),
+            up: false
+        }
+    );
 }
 
 #[test]
 fn expectations_have_absolute_windows_and_bounds_in_the_metric_s_unit() {
     let expectations = &run(&[]).cells[0].expectations;
-    let [success, served, latency, refused] = expectations.as_slice() else { panic!() };
+    let [success, served, latency, refused] = expectations.as_slice() else {
+        panic!()
+    };
     assert_eq!(success.bound, Bound::AtLeast(99.0));
-    assert_eq!((success.from, success.to), (5 * SECOND, Some(Duration::from_millis(42_500))), "not before the warm-up");
-    assert_eq!((served.metric, served.bound), (Metric::ServedBy, Bound::Between(15.0, 17.0)));
-    assert_eq!(served.text, "served_by n2 of users from 3T to 6T between 15/s and 17/s");
-    assert_eq!((latency.statistic, latency.bound), (Some(Statistic::P999), Bound::AtMost(1000.0)));
+    assert_eq!(
+        (success.from, success.to),
+        (5 * SECOND, Some(Duration::from_millis(42_500))),
+        "not before the warm-up"
+    );
+    assert_eq!(
+        (served.metric, served.bound),
+        (Metric::ServedBy, Bound::Between(15.0, 17.0))
+    );
+    assert_eq!(
+        served.text,
+        "served_by n2 of users from 3T to 6T between 15/s and 17/s"
+    );
+    assert_eq!(
+        (latency.statistic, latency.bound),
+        (Some(Statistic::P999), Bound::AtMost(1000.0))
+    );
     assert_eq!((refused.status, refused.of.as_str()), (Some(503), "user1-n2"));
     assert_eq!(success.text, "success_rate of users at least 99%");
 }
@@ -101,11 +167,20 @@ fn expectations_have_absolute_windows_and_bounds_in_the_metric_s_unit() {
 #[test]
 fn every_repetition_has_its_seed_and_its_lab() {
     let experiment = run(&[]);
-    assert_eq!((experiment.seed, experiment.repeat), (5, 3), "the topology's seed when the scenario has none");
+    assert_eq!(
+        (experiment.seed, experiment.repeat),
+        (5, 3),
+        "the topology's seed when the scenario has none"
+    );
     let repetitions = &experiment.cells[0].repetitions;
-    let seeds: std::collections::HashSet<u64> = repetitions.iter().map(|repetition| repetition.seed).collect();
+    let seeds: std::collections::HashSet<u64> =
+        repetitions.iter().map(|repetition| repetition.seed).collect();
     assert_eq!(seeds.len(), 3);
-    assert!(repetitions.iter().all(|repetition| repetition.topology.seed == repetition.seed));
+    assert!(
+        repetitions
+            .iter()
+            .all(|repetition| repetition.topology.seed == repetition.seed)
+    );
     assert_eq!(run(&[]), experiment);
     let other = run(&["seed=6", "repeat=1"]);
     assert_eq!((other.seed, other.repeat), (6, 1));
@@ -121,36 +196,67 @@ fn a_matrix_has_a_cell_per_combination() {
         .iter()
         .map(|cell| {
             let cpus = cell.repetitions[0].topology.nodes["n1"].limits.cpus.unwrap();
-            format!("{} {} {} {cpus}", cell.params["R"], cell.params["nodes.n1.cpus"], cell.params["T"])
+            format!(
+                "{} {} {} {cpus}",
+                cell.params["R"], cell.params["nodes.n1.cpus"], cell.params["T"]
+            )
         })
         .collect();
     // An override pins its axis; an axis wins over `set:`.
-    assert_eq!(cells, ["10/s 0.5 4s 0.5", "10/s 1 4s 1", "20/s 0.5 4s 0.5", "20/s 1 4s 1"]);
-    let seeds: std::collections::HashSet<u64> =
-        experiment.cells.iter().flat_map(|cell| &cell.repetitions).map(|repetition| repetition.seed).collect();
+    assert_eq!(
+        cells,
+        ["10/s 0.5 4s 0.5", "10/s 1 4s 1", "20/s 0.5 4s 0.5", "20/s 1 4s 1"]
+    );
+    let seeds: std::collections::HashSet<u64> = experiment
+        .cells
+        .iter()
+        .flat_map(|cell| &cell.repetitions)
+        .map(|repetition| repetition.seed)
+        .collect();
     assert_eq!(seeds.len(), 12);
 }
 
 #[test]
 fn overrides_reach_the_scenario_and_the_topology() {
-    let experiment = run(&["load.users.rate=7/s", "report.title=Other", "nodes.n1.cpus=2", "warmup=0s"]);
+    let experiment = run(&[
+        "load.users.rate=7/s",
+        "report.title=Other",
+        "nodes.n1.cpus=2",
+        "warmup=0s",
+    ]);
     assert_eq!(experiment.title, "Other");
     let cell = &experiment.cells[0];
-    assert_eq!(cell.flows[0].arrivals, dfaas_model::Arrivals::Constant { per_second: 7.0 });
+    assert_eq!(
+        cell.flows[0].arrivals,
+        dfaas_model::Arrivals::Constant { per_second: 7.0 }
+    );
     assert_eq!(cell.warmup, Duration::ZERO);
-    assert_eq!(cell.repetitions[0].topology.nodes["n1"].limits.cpus, Some(2.0), "wins over `set:`");
+    assert_eq!(
+        cell.repetitions[0].topology.nodes["n1"].limits.cpus,
+        Some(2.0),
+        "wins over `set:`"
+    );
 }
 
 #[test]
 fn the_sources_are_kept_under_distinct_names() {
     let files = crate::common::files(&[
-        ("s/run.yaml", "topology: ../t/run.yaml\nload: [{ from: a, to: n, function: f, rate: 1/s, duration: 1s }]\n"),
-        ("t/run.yaml", "include: more/run.yaml\nnodes:\n  n: { kind: dfaas, functions: { f: {} } }\nlinks:\n  - endpoints: [a, n]\n"),
+        (
+            "s/run.yaml",
+            "topology: ../t/run.yaml\nload: [{ from: a, to: n, function: f, rate: 1/s, duration: 1s }]\n",
+        ),
+        (
+            "t/run.yaml",
+            "include: more/run.yaml\nnodes:\n  n: { kind: dfaas, functions: { f: {} } }\nlinks:\n  - endpoints: [a, n]\n",
+        ),
         ("t/more/run.yaml", "nodes:\n  a: { kind: client }\n"),
     ]);
     let experiment = dfaas_model::load_scenario("s/run.yaml", &files, &crate::common::set(&["repeat=2"]))
         .unwrap_or_else(|error| panic!("{}", rendered(&error)));
-    assert_eq!((experiment.name.as_str(), experiment.title.as_str()), ("run", "run"));
+    assert_eq!(
+        (experiment.name.as_str(), experiment.title.as_str()),
+        ("run", "run")
+    );
     let names: Vec<&str> = experiment.sources.iter().map(|(name, _)| name.as_str()).collect();
     assert_eq!(names, ["run.yaml", "2-run.yaml", "3-run.yaml"]);
     assert!(experiment.sources[2].1.contains("kind: client"));
@@ -169,6 +275,20 @@ fn load_may_cross_routers_but_not_hosts() {
     assert!(scenario(text, &lab("switch"), &[]).is_ok());
     let error = scenario(text, &lab("host"), &[]).unwrap_err();
     assert_eq!(error.to_string(), "`a` cannot reach `n` through the network");
+}
+
+#[test]
+fn a_node_is_reached_at_the_address_it_is_known_by() {
+    // n is known by its address on the link to the lonely h, where no router leads.
+    let lab = |first: &str, second: &str| {
+        format!(
+            "nodes:\n  n: {{ kind: dfaas, functions: {{ f: {{}} }} }}\n  h: {{ kind: host }}\n  r: {{ kind: router }}\n  \
+             a: {{ kind: client }}\nlinks:\n  - endpoints: [n, {first}]\n  - endpoints: [n, {second}]\n  - endpoints: [a, r]\n"
+        )
+    };
+    let text = "topology: lab.yaml\nload: [{ from: a, to: n, function: f, rate: 1/s, duration: 1s }]\n";
+    assert!(scenario(text, &lab("r", "h"), &[]).is_ok());
+    assert!(scenario(text, &lab("h", "r"), &[]).is_err());
 }
 
 #[test]

@@ -14,7 +14,11 @@ fn check(path: &str, schema: &Value) {
         std::fs::write(&path, &text).unwrap();
     }
     let stored = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(stored == text, "{} is out of date; see the head of this test", path.display());
+    assert!(
+        stored == text,
+        "{} is out of date; see the head of this test",
+        path.display()
+    );
 }
 
 #[test]
@@ -39,7 +43,12 @@ fn every_key_is_described() {
                 walk(property, &path, undescribed);
             }
         }
-        for (name, definition) in schema.get("$defs").and_then(Value::as_object).into_iter().flatten() {
+        for (name, definition) in schema
+            .get("$defs")
+            .and_then(Value::as_object)
+            .into_iter()
+            .flatten()
+        {
             walk(definition, name, undescribed);
         }
     }

@@ -38,7 +38,8 @@ fn every_topology_plans() {
     let files = yaml_files(&repository().join("topologies"));
     assert!(files.len() >= 2, "{files:?}");
     for file in files {
-        let topology = load_topology(&file, &Files, &[]).unwrap_or_else(|error| panic!("{}", rendered(&error)));
+        let topology =
+            load_topology(&file, &Files, &[]).unwrap_or_else(|error| panic!("{}", rendered(&error)));
         let plan = plan(&topology).unwrap_or_else(|error| panic!("{file}: {}", rendered(&error)));
         assert!(plan.steps().count() > topology.nodes.len(), "{file}");
     }
@@ -55,7 +56,10 @@ fn the_paper_star_has_the_addresses_of_the_manual() {
         .nodes()
         .filter_map(|node| Some(format!("{}={}", node.name, node.address?)))
         .collect();
-    assert_eq!(addresses, ["n1=10.0.0.1", "n2=10.0.0.2", "n3=10.0.0.3", "user1=10.0.0.4"]);
+    assert_eq!(
+        addresses,
+        ["n1=10.0.0.1", "n2=10.0.0.2", "n3=10.0.0.3", "user1=10.0.0.4"]
+    );
 }
 
 #[test]
@@ -63,7 +67,8 @@ fn every_scenario_resolves_and_plans() {
     let files = yaml_files(&repository().join("scenarios"));
     assert!(files.len() >= 3, "{files:?}");
     for file in files {
-        let experiment = load_scenario(&file, &Files, &[]).unwrap_or_else(|error| panic!("{}", rendered(&error)));
+        let experiment =
+            load_scenario(&file, &Files, &[]).unwrap_or_else(|error| panic!("{}", rendered(&error)));
         for cell in &experiment.cells {
             assert!(!cell.expectations.is_empty(), "{file} can never fail");
             for repetition in &cell.repetitions {
@@ -77,7 +82,10 @@ fn paper_figure(overrides: &[&str]) -> dfaas_model::Cell {
     let file = repository().join("scenarios/paper/cloudnet21-figure.yaml");
     let experiment = load_scenario(file.to_str().unwrap(), &Files, &set(overrides)).unwrap();
     let reference = experiment.reference.unwrap();
-    assert!(Path::new(&reference).ends_with("scenarios/reference/cloudnet21.csv"), "{reference}");
+    assert!(
+        Path::new(&reference).ends_with("scenarios/reference/cloudnet21.csv"),
+        "{reference}"
+    );
     assert!(Path::new(&reference).exists());
     assert_eq!(experiment.cells.len(), 1);
     experiment.cells.into_iter().next().unwrap()
@@ -90,14 +98,23 @@ fn the_paper_figure_is_short_by_default() {
     assert_eq!(cell.duration, Duration::from_secs(25));
     let flow = &cell.flows[0];
     assert_eq!(flow.arrivals, Arrivals::Constant { per_second: 50.0 });
-    assert_eq!((flow.method.as_str(), flow.path.as_str()), ("POST", "/function/figlet"));
+    assert_eq!(
+        (flow.method.as_str(), flow.path.as_str()),
+        ("POST", "/function/figlet")
+    );
     assert_eq!(flow.body, b"Hello DFaaS world!");
     let nodes = &cell.repetitions[0].topology.nodes;
     assert_eq!(nodes["n2"].functions["figlet"].maxrate, Some(20));
     assert_eq!(nodes["n3"].agent.env["AGENT_LIMITIN_ENFORCE"], "false");
     let before = &cell.expectations[0];
-    assert_eq!((before.metric, before.node.as_deref()), (Metric::ServedBy, Some("n1")));
-    assert_eq!((before.from, before.to), (Duration::from_secs(1), Some(Duration::from_secs(6))));
+    assert_eq!(
+        (before.metric, before.node.as_deref()),
+        (Metric::ServedBy, Some("n1"))
+    );
+    assert_eq!(
+        (before.from, before.to),
+        (Duration::from_secs(1), Some(Duration::from_secs(6)))
+    );
     assert_eq!(before.bound, Bound::Between(9.0, 11.0));
 }
 
@@ -107,5 +124,8 @@ fn one_override_restores_the_period_and_the_five_minutes_of_the_paper() {
     assert_eq!(cell.recalc_period, Duration::from_secs(60));
     assert_eq!(cell.duration, Duration::from_secs(300));
     assert_eq!(cell.expectations[2].from, Duration::from_secs(120));
-    assert_eq!(cell.repetitions[0].topology.nodes["n1"].agent.env["AGENT_RECALC_PERIOD"], "1m");
+    assert_eq!(
+        cell.repetitions[0].topology.nodes["n1"].agent.env["AGENT_RECALC_PERIOD"],
+        "1m"
+    );
 }

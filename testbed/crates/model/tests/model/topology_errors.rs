@@ -83,8 +83,14 @@ cases! {
 #[test]
 fn cyclic_include() {
     let files = files(&[
-        ("labs/a.yaml", "include: [parts/b.yaml]\nnodes:\n  a: { kind: host }\n"),
-        ("labs/parts/b.yaml", "include: ../a.yaml\nnodes:\n  b: { kind: host }\n"),
+        (
+            "labs/a.yaml",
+            "include: [parts/b.yaml]\nnodes:\n  a: { kind: host }\n",
+        ),
+        (
+            "labs/parts/b.yaml",
+            "include: ../a.yaml\nnodes:\n  b: { kind: host }\n",
+        ),
     ]);
     assert_snapshot!(rendered(&load_topology("labs/a.yaml", &files, &[]).unwrap_err()));
 }
@@ -93,7 +99,10 @@ fn cyclic_include() {
 fn an_error_in_an_included_file_names_that_file() {
     let files = files(&[
         ("lab.yaml", "include: nodes.yaml\nlinks:\n  - endpoints: [a, b]\n"),
-        ("nodes.yaml", "nodes:\n  a: { kind: host }\n  b: { kind: hosst }\n"),
+        (
+            "nodes.yaml",
+            "nodes:\n  a: { kind: host }\n  b: { kind: hosst }\n",
+        ),
     ]);
     assert_snapshot!(rendered(&load_topology("lab.yaml", &files, &[]).unwrap_err()));
 }

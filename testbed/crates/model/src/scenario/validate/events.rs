@@ -22,19 +22,32 @@ pub(super) fn event(file: &EventFile, context: &Context<'_>, problems: &mut Prob
         Half::Done(action) => action,
         Half::Change { link, change } => set_link(link, change, problems),
     };
-    Some(Event { at: at?, duration: duration?, action })
+    Some(Event {
+        at: at?,
+        duration: duration?,
+        action,
+    })
 }
 
 /// An action, or a change of a link whose keys are still to be checked.
 enum Half<'a> {
     Done(EventAction),
-    Change { link: &'a Link, change: &'a LinkChangeFile },
+    Change {
+        link: &'a Link,
+        change: &'a LinkChangeFile,
+    },
 }
 
 fn problems_of(file: &EventFile) -> impl Fn(&str) -> Problem {
     let span = file.at.span;
     move |message: &str| {
-        Problem::new(Fault::Contradiction { message: message.to_owned() }, span).label("this event")
+        Problem::new(
+            Fault::Contradiction {
+                message: message.to_owned(),
+            },
+            span,
+        )
+        .label("this event")
     }
 }
 
@@ -48,7 +61,10 @@ fn action<'a>(
         (Some(name), None, None) => {
             let link = link(name, context)?;
             match (&file.set, deed) {
-                (Some(change), None) => Ok(Half::Change { link, change: &change.value }),
+                (Some(change), None) => Ok(Half::Change {
+                    link,
+                    change: &change.value,
+                }),
                 (None, Some((DeedFile::Up | DeedFile::Down, _))) => Ok(Half::Done(EventAction::RaiseLink {
                     link: link.name.clone(),
                     up: deed.is_some_and(|(deed, _)| deed == DeedFile::Up),
@@ -70,27 +86,45 @@ fn action<'a>(
         (None, None, Some(groups)) if deed.is_none() && file.set.is_none() => {
             partition(groups, context).map(|groups| Half::Done(EventAction::Partition { groups }))
         }
-        _ => Err(refuse("an event has exactly one of `link`, `node` and `partition`")),
+        _ => Err(refuse(
+            "an event has exactly one of `link`, `node` and `partition`",
+        )),
     }
 }
 
 fn wrong_deed(message: &str, span: Span) -> Problem {
-    Problem::new(Fault::Contradiction { message: message.to_owned() }, span).label("here")
+    Problem::new(
+        Fault::Contradiction {
+            message: message.to_owned(),
+        },
+        span,
+    )
+    .label("here")
 }
 
 fn link<'a>(value: &Value, context: &'a Context<'_>) -> Result<&'a Link, Problem> {
     let (name, span) = context.parameters.text(value)?;
     context.topology.link(name).ok_or_else(|| {
         let known = context.topology.links.iter().map(|link| link.name.as_str());
-        Problem::new(Fault::UnknownLink { name: name.to_owned() }, span)
-            .label("the topology has no such link")
-            .suggest(name, known)
+        Problem::new(
+            Fault::UnknownLink {
+                name: name.to_owned(),
+            },
+            span,
+        )
+        .label("the topology has no such link")
+        .suggest(name, known)
     })
 }
 
 fn node(value: &Value, context: &Context<'_>) -> Result<String, Problem> {
     let name = context.node(value)?;
-    if context.topology.nodes.get(&name).is_some_and(|node| node.kind == NodeKind::Switch) {
+    if context
+        .topology
+        .nodes
+        .get(&name)
+        .is_some_and(|node| node.kind == NodeKind::Switch)
+    {
         let message = format!("`{name}` is a switch, which runs nothing; take its links down instead");
         return Err(Problem::new(Fault::Contradiction { message }, value.span).label("here"));
     }
@@ -103,7 +137,10 @@ fn set_link(link: &Link, file: &LinkChangeFile, problems: &mut Problems) -> Even
         Some(own) => impairment::change(own, problems).or(&both),
         None => both,
     };
-    let (forward, backward) = (direction(file.forward.as_ref()), direction(file.backward.as_ref()));
+    let (forward, backward) = (
+        direction(file.forward.as_ref()),
+        direction(file.backward.as_ref()),
+    );
     for (change, before) in [(&forward, &link.forward), (&backward, &link.backward)] {
         let after = change.applied_to(before);
         if after.jitter > after.delay {
@@ -111,14 +148,21 @@ fn set_link(link: &Link, file: &LinkChangeFile, problems: &mut Problems) -> Even
                 jitter: TimeSpan(after.jitter).to_string(),
                 delay: TimeSpan(after.delay).to_string(),
             };
-            let written = [file.jitter.as_ref().map(|own| own.span), file.delay.as_ref().map(|own| own.span)];
+            let written = [
+                file.jitter.as_ref().map(|own| own.span),
+                file.delay.as_ref().map(|own| own.span),
+            ];
             problems.add(match written.into_iter().flatten().next() {
                 Some(span) => Problem::new(fault, span).label("after this change"),
                 None => Problem::without_place(fault),
             });
         }
     }
-    EventAction::SetLink { link: link.name.clone(), forward, backward }
+    EventAction::SetLink {
+        link: link.name.clone(),
+        forward,
+        backward,
+    }
 }
 
 fn partition(groups: &Spanned<Vec<Vec<Value>>>, context: &Context<'_>) -> Result<Vec<Vec<String>>, Problem> {

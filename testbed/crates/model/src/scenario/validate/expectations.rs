@@ -19,12 +19,23 @@ pub(super) fn expectation(
     context: &Context<'_>,
     problems: &mut Problems,
 ) -> Option<Expectation> {
-    if let Some(across) = file.across.as_ref().filter(|across| across.value == AcrossFile::Mean) {
-        let fault = Fault::NotSupported { what: "judging the mean of all repetitions".to_owned() };
+    if let Some(across) = file
+        .across
+        .as_ref()
+        .filter(|across| across.value == AcrossFile::Mean)
+    {
+        let fault = Fault::NotSupported {
+            what: "judging the mean of all repetitions".to_owned(),
+        };
         problems.add(Problem::new(fault, across.span).label("here"));
     }
     check_keys(file, problems);
-    let node = problems.keep(file.node.as_ref().map(|node| serving_node(node, context)).transpose());
+    let node = problems.keep(
+        file.node
+            .as_ref()
+            .map(|node| serving_node(node, context))
+            .transpose(),
+    );
     let bound = problems.keep(bound(file, context));
     let flow = problems.keep(flow(file, flows, problems.is_empty()))?;
     let (from, to) = problems.keep(window(file, flow?, warmup, context))?;
@@ -54,12 +65,29 @@ fn check_keys(file: &ExpectFile, problems: &mut Problems) {
         };
         problems.add(Problem::new(Fault::Contradiction { message }, span).label("here"));
     };
-    let (node, status) = (file.node.as_ref().map(|node| node.span), file.status.as_ref().map(|status| status.span));
+    let (node, status) = (
+        file.node.as_ref().map(|node| node.span),
+        file.status.as_ref().map(|status| status.span),
+    );
     let statistic = file.statistic.as_ref().map(|statistic| statistic.span);
     need("node", node, metric == Metric::ServedBy, true);
-    need("status", status, metric == Metric::Responses, metric != Metric::SuccessRate);
-    need("statistic", statistic, metric == Metric::Latency, metric == Metric::Latency);
-    if let Some(status) = file.status.as_ref().filter(|status| !(100..=599).contains(&status.value)) {
+    need(
+        "status",
+        status,
+        metric == Metric::Responses,
+        metric != Metric::SuccessRate,
+    );
+    need(
+        "statistic",
+        statistic,
+        metric == Metric::Latency,
+        metric == Metric::Latency,
+    );
+    if let Some(status) = file
+        .status
+        .as_ref()
+        .filter(|status| !(100..=599).contains(&status.value))
+    {
         let fault = Fault::OutOfRange {
             what: "status".to_owned(),
             value: status.value.to_string(),
@@ -86,9 +114,11 @@ fn flow<'a>(file: &ExpectFile, flows: &'a [Flow], complete: bool) -> Result<Opti
     match flows.iter().find(|flow| flow.name == *name) {
         Some(flow) => Ok(Some(flow)),
         None if !complete => Ok(None),
-        None => Err(Problem::new(Fault::UnknownFlow { name: name.clone() }, file.of.span)
-            .label("no flow has this name")
-            .suggest(name, flows.iter().map(|flow| flow.name.as_str()))),
+        None => Err(
+            Problem::new(Fault::UnknownFlow { name: name.clone() }, file.of.span)
+                .label("no flow has this name")
+                .suggest(name, flows.iter().map(|flow| flow.name.as_str())),
+        ),
     }
 }
 
@@ -99,14 +129,21 @@ fn window(
     context: &Context<'_>,
 ) -> Result<(Duration, Duration), Problem> {
     let end = flow.start + flow.duration;
-    let from = context.time(file.from.as_ref())?.unwrap_or(flow.start).max(warmup);
+    let from = context
+        .time(file.from.as_ref())?
+        .unwrap_or(flow.start)
+        .max(warmup);
     let to = context.time(file.to.as_ref())?.unwrap_or(end);
     let refuse = |message: String, value: Option<&Value>| {
         let span = value.map_or(file.metric.span, |value| value.span);
         Err(Problem::new(Fault::Contradiction { message }, span).label("here"))
     };
     if from < flow.start {
-        let message = format!("the window begins before `{}` does, at {}", flow.name, TimeSpan(flow.start));
+        let message = format!(
+            "the window begins before `{}` does, at {}",
+            flow.name,
+            TimeSpan(flow.start)
+        );
         return refuse(message, file.from.as_ref());
     }
     if to > end {
@@ -153,7 +190,10 @@ fn number(metric: Metric, value: &Value, context: &Context<'_>) -> Result<f64, P
     }
     match metric.unit() {
         "%" => read::<Percent>(value, context).map(Percent::hundredths),
-        "ms" => context.parameters.time(value).map(|time| time.as_secs_f64() * 1e3),
+        "ms" => context
+            .parameters
+            .time(value)
+            .map(|time| time.as_secs_f64() * 1e3),
         _ => read::<RequestRate>(value, context).map(|rate| rate.0),
     }
 }
@@ -176,7 +216,12 @@ fn text(file: &ExpectFile, node: Option<&str>, context: &Context<'_>) -> String 
         words.push(format!("to {}", to.value.0));
     }
     // Bounds that parameters give are shown with their values.
-    let shown = |value: &Value| context.parameters.text(value).map_or_else(|_| value.value.0.clone(), |(text, _)| text.to_owned());
+    let shown = |value: &Value| {
+        context
+            .parameters
+            .text(value)
+            .map_or_else(|_| value.value.0.clone(), |(text, _)| text.to_owned())
+    };
     if let Some(least) = &file.at_least {
         words.push(format!("at least {}", shown(least)));
     }

@@ -24,9 +24,13 @@ pub(super) fn flows(files: &[FlowFile], context: &Context<'_>, problems: &mut Pr
     let mut flows = Vec::with_capacity(files.len());
     for file in files {
         let place = file.name.as_ref().map_or(file.from.span, |name| name.span);
-        let Some(flow) = flow(file, context, problems) else { continue };
+        let Some(flow) = flow(file, context, problems) else {
+            continue;
+        };
         if let Some(first) = names.insert(flow.name.clone(), place) {
-            let fault = Fault::DuplicateFlow { name: flow.name.clone() };
+            let fault = Fault::DuplicateFlow {
+                name: flow.name.clone(),
+            };
             problems.add(
                 Problem::new(fault, place)
                     .label("again here")
@@ -44,7 +48,7 @@ fn flow(file: &FlowFile, context: &Context<'_>, problems: &mut Problems) -> Opti
     let ends = ends(file, context, problems);
     let function = problems.keep(function(file, context));
     let name = problems.keep(name(file));
-    let arrivals = problems.keep(arrivals(file, context));
+    let arrivals = problems.keep(arrivals(file, context)).flatten();
     let times = problems.keep(times(file, context));
     let (method, path) = (problems.keep(method(file)), problems.keep(path(file)));
     let headers = headers(file, problems);
@@ -57,7 +61,11 @@ fn flow(file: &FlowFile, context: &Context<'_>, problems: &mut Problems) -> Opti
         path: path?.unwrap_or_else(|| format!("/function/{function}")),
         function,
         port: file.port.as_ref().map_or(DEFAULT_PORT, |port| port.value),
-        body: file.body.as_ref().map(|body| body.0.clone().into_bytes()).unwrap_or_default(),
+        body: file
+            .body
+            .as_ref()
+            .map(|body| body.0.clone().into_bytes())
+            .unwrap_or_default(),
         headers,
         start,
         duration,
@@ -67,7 +75,10 @@ fn flow(file: &FlowFile, context: &Context<'_>, problems: &mut Problems) -> Opti
 }
 
 fn refuse_unsupported(file: &FlowFile, problems: &mut Problems) {
-    let poisson = file.arrivals.as_ref().filter(|arrivals| arrivals.value == ArrivalsFile::Poisson);
+    let poisson = file
+        .arrivals
+        .as_ref()
+        .filter(|arrivals| arrivals.value == ArrivalsFile::Poisson);
     let unsupported = [
         ("arrivals `poisson`", poisson.map(|arrivals| arrivals.span)),
         ("`stages`", file.stages.as_ref().map(|stages| stages.span)),
@@ -75,8 +86,14 @@ fn refuse_unsupported(file: &FlowFile, problems: &mut Problems) {
     ];
     for (what, span) in unsupported {
         if let Some(span) = span {
-            let fault = Fault::NotSupported { what: what.to_owned() };
-            problems.add(Problem::new(fault, span).label("here").help("use a constant `rate`, like `50/s`"));
+            let fault = Fault::NotSupported {
+                what: what.to_owned(),
+            };
+            problems.add(
+                Problem::new(fault, span)
+                    .label("here")
+                    .help("use a constant `rate`, like `50/s`"),
+            );
         }
     }
 }
@@ -97,33 +114,45 @@ fn ends(file: &FlowFile, context: &Context<'_>, problems: &mut Problems) -> Opti
         return None;
     }
     let numbers = (nodes.get_index_of(&from), nodes.get_index_of(&to));
-    if let (Some(from_number), Some(to_number)) = numbers {
-        if !context.segments.reaches(context.topology, from_number, to_number) {
-            let fault = Fault::Unreachable { from, to };
-            problems.add(
-                Problem::new(fault, file.to.span)
-                    .label("no path leads here")
-                    .also(file.from.span, "from here")
-                    .help("only routers (and nodes with `forward: true`) pass packets on"),
-            );
-            return None;
-        }
+    if let (Some(from_number), Some(to_number)) = numbers
+        && !context.segments.reaches(context.topology, from_number, to_number)
+    {
+        let fault = Fault::Unreachable { from, to };
+        problems.add(
+            Problem::new(fault, file.to.span)
+                .label("no path leads here")
+                .also(file.from.span, "from here")
+                .help("only routers (and nodes with `forward: true`) pass packets on"),
+        );
+        return None;
     }
     Some((from, to))
 }
 
 fn function(file: &FlowFile, context: &Context<'_>) -> Result<String, Problem> {
     let (name, span) = context.parameters.text(&file.function)?;
-    let deployed = || context.topology.nodes.values().flat_map(|node| node.functions.keys()).map(String::as_str);
+    let deployed = || {
+        context
+            .topology
+            .nodes
+            .values()
+            .flat_map(|node| node.functions.keys())
+            .map(String::as_str)
+    };
     if deployed().any(|function| function == name) {
         return Ok(name.to_owned());
     }
     let mut known: Vec<&str> = deployed().collect();
     known.sort_unstable();
     known.dedup();
-    Err(Problem::new(Fault::UnknownFunction { function: name.to_owned() }, span)
-        .label("no node has this function")
-        .suggest(name, known))
+    Err(Problem::new(
+        Fault::UnknownFunction {
+            function: name.to_owned(),
+        },
+        span,
+    )
+    .label("no node has this function")
+    .suggest(name, known))
 }
 
 fn name(file: &FlowFile) -> Result<Option<String>, Problem> {
@@ -133,34 +162,45 @@ fn name(file: &FlowFile) -> Result<Option<String>, Problem> {
         return Ok(Some(name.value.clone()));
     }
     let rule = format!("1 to {LONGEST_NAME} letters, digits and `-_.`");
-    let fault = Fault::BadName { name: name.value.clone(), what: "a flow".to_owned(), rule };
+    let fault = Fault::BadName {
+        name: name.value.clone(),
+        what: "a flow".to_owned(),
+        rule,
+    };
     Err(Problem::new(fault, name.span).label("here"))
 }
 
-fn arrivals(file: &FlowFile, context: &Context<'_>) -> Result<Arrivals, Problem> {
+/// None for stages and traces, which were refused already.
+fn arrivals(file: &FlowFile, context: &Context<'_>) -> Result<Option<Arrivals>, Problem> {
     let Some(rate) = &file.rate else {
-        // A flow of stages or from a trace has been refused already.
-        let place = [file.stages.as_ref().map(|stages| stages.span), file.trace.as_ref().map(|trace| trace.span)];
-        let span = place.into_iter().flatten().next();
-        return Err(missing("rate", "write it like `rate: 50/s`", span.unwrap_or(file.from.span)));
+        if file.stages.is_some() || file.trace.is_some() {
+            return Ok(None);
+        }
+        return Err(missing("rate", "write it like `rate: 50/s`", file.from.span));
     };
     let per_second = context.parameters.quantity::<RequestRate>(rate)?.0;
     if per_second <= 0.0 {
         let message = "the rate is zero".to_owned();
         return Err(Problem::new(Fault::Value { message }, rate.span).label("must be more"));
     }
-    Ok(Arrivals::Constant { per_second })
+    Ok(Some(Arrivals::Constant { per_second }))
 }
 
 fn missing(key: &str, help: &str, span: Span) -> Problem {
-    Problem::new(Fault::MissingKey { key: key.to_owned() }, span).label("this flow has none").help(help)
+    Problem::new(Fault::MissingKey { key: key.to_owned() }, span)
+        .label("this flow has none")
+        .help(help)
 }
 
 /// Start, duration and time-out.
 fn times(file: &FlowFile, context: &Context<'_>) -> Result<(Duration, Duration, Duration), Problem> {
     let start = context.time(file.start.as_ref())?.unwrap_or_default();
     let Some(written) = &file.duration else {
-        return Err(missing("duration", "write it like `duration: 40s`", file.from.span));
+        return Err(missing(
+            "duration",
+            "write it like `duration: 40s`",
+            file.from.span,
+        ));
     };
     let duration = context.parameters.time(written)?;
     if duration.is_zero() {
@@ -179,7 +219,10 @@ fn method(file: &FlowFile) -> Result<String, Problem> {
     match &file.method {
         None => Ok(if file.body.is_some() { "POST" } else { "GET" }.to_owned()),
         Some(method) if is_token(&method.value) => Ok(method.value.clone()),
-        Some(method) => Err(value_problem(format!("`{}` is not an HTTP method", method.value), method.span)),
+        Some(method) => Err(value_problem(
+            format!("`{}` is not an HTTP method", method.value),
+            method.span,
+        )),
     }
 }
 
@@ -188,20 +231,32 @@ fn path(file: &FlowFile) -> Result<Option<String>, Problem> {
     if path.value.starts_with('/') && path.value.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Ok(Some(path.value.clone()));
     }
-    Err(value_problem(format!("`{}` is not a path; it begins with `/` and has no blanks", path.value), path.span))
+    Err(value_problem(
+        format!(
+            "`{}` is not a path; it begins with `/` and has no blanks",
+            path.value
+        ),
+        path.span,
+    ))
 }
 
 fn headers(file: &FlowFile, problems: &mut Problems) -> IndexMap<String, String> {
     for (name, value) in &file.headers {
         let Spanned { value: text, span } = value;
         if !is_token(&name.value) {
-            problems.add(value_problem(format!("`{}` is not a header's name", name.value), name.span));
+            problems.add(value_problem(
+                format!("`{}` is not a header's name", name.value),
+                name.span,
+            ));
         }
         if text.0.chars().any(char::is_control) {
             problems.add(value_problem("a header has one line".to_owned(), *span));
         }
     }
-    file.headers.iter().map(|(name, value)| (name.value.clone(), value.value.0.clone())).collect()
+    file.headers
+        .iter()
+        .map(|(name, value)| (name.value.clone(), value.value.0.clone()))
+        .collect()
 }
 
 fn value_problem(message: String, span: Span) -> Problem {

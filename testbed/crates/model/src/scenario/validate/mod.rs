@@ -34,9 +34,14 @@ impl Context<'_> {
             return Ok(name.to_owned());
         }
         let known = self.topology.nodes.keys().map(String::as_str);
-        Err(Problem::new(Fault::UnknownNode { name: name.to_owned() }, span)
-            .label("the topology has no such node")
-            .suggest(name, known))
+        Err(Problem::new(
+            Fault::UnknownNode {
+                name: name.to_owned(),
+            },
+            span,
+        )
+        .label("the topology has no such node")
+        .suggest(name, known))
     }
 
     fn time(&self, value: Option<&Value>) -> Result<Option<Duration>, Problem> {
@@ -53,15 +58,25 @@ pub(super) fn cell(
     whole: Span,
     problems: &mut Problems,
 ) -> Option<Cell> {
-    let context = Context { parameters, topology, segments: Segments::of(topology) };
+    let context = Context {
+        parameters,
+        topology,
+        segments: Segments::of(topology),
+    };
     if file.load.is_empty() && problems.is_empty() {
         let problem = Problem::new(Fault::NoLoad, whole).help("add a section `load:` with at least one flow");
         problems.add(problem);
     }
-    let warmup = problems.keep(context.time(file.warmup.as_ref())).flatten().unwrap_or_default();
+    let warmup = problems
+        .keep(context.time(file.warmup.as_ref()))
+        .flatten()
+        .unwrap_or_default();
     let flows = flows::flows(&file.load, &context, problems);
-    let mut events: Vec<Event> =
-        file.events.iter().filter_map(|event| events::event(event, &context, problems)).collect();
+    let mut events: Vec<Event> = file
+        .events
+        .iter()
+        .filter_map(|event| events::event(event, &context, problems))
+        .collect();
     events.sort_by_key(|event| event.at);
     let expectations: Vec<Expectation> = file
         .expect
@@ -84,13 +99,21 @@ pub(super) fn cell(
 }
 
 fn recalc_period(topology: &Topology) -> Duration {
-    let agents = topology.nodes.values().filter(|node| node.kind == NodeKind::Dfaas);
-    agents.map(|node| node.agent.recalc_period).max().unwrap_or(PERIOD_WITHOUT_AGENTS)
+    let agents = topology
+        .nodes
+        .values()
+        .filter(|node| node.kind == NodeKind::Dfaas);
+    agents
+        .map(|node| node.agent.recalc_period)
+        .max()
+        .unwrap_or(PERIOD_WITHOUT_AGENTS)
 }
 
 fn duration(flows: &[Flow], events: &[Event], expectations: &[Expectation]) -> Duration {
     let flows = flows.iter().map(|flow| flow.start + flow.duration);
-    let events = events.iter().map(|event| event.at + event.duration.unwrap_or_default());
+    let events = events
+        .iter()
+        .map(|event| event.at + event.duration.unwrap_or_default());
     let windows = expectations.iter().filter_map(|expectation| expectation.to);
     flows.chain(events).chain(windows).max().unwrap_or_default()
 }

@@ -15,7 +15,14 @@ use crate::plan::addresses::{self, AddressFault};
 /// Reads `10.0.0.1/24`.
 pub(super) fn address(text: &Spanned<String>) -> Result<IpNet, Problem> {
     let refused = |help: &str| {
-        Problem::new(Fault::BadAddress { text: text.value.clone() }, text.span).label("here").help(help.to_owned())
+        Problem::new(
+            Fault::BadAddress {
+                text: text.value.clone(),
+            },
+            text.span,
+        )
+        .label("here")
+        .help(help.to_owned())
     };
     let Ok(network) = text.value.parse::<IpNet>() else {
         return Err(refused("write it like `10.1.0.1/24` or `fd00:1::1/64`"));
@@ -24,10 +31,13 @@ pub(super) fn address(text: &Spanned<String>) -> Result<IpNet, Problem> {
     if address.is_unspecified() || address.is_loopback() || address.is_multicast() {
         return Err(refused("it must be the address of one interface"));
     }
-    let is_network = network.prefix_len() < network.max_prefix_len().saturating_sub(1) && address == network.network();
+    let is_network =
+        network.prefix_len() < network.max_prefix_len().saturating_sub(1) && address == network.network();
     let is_broadcast = address.is_ipv4() && network.prefix_len() < 31 && address == network.broadcast();
     if is_network || is_broadcast {
-        return Err(refused("it is the first or last address of its network, which no interface can have"));
+        return Err(refused(
+            "it is the first or last address of its network, which no interface can have",
+        ));
     }
     Ok(network)
 }
@@ -41,9 +51,14 @@ pub(super) fn mac(text: &Spanned<String>) -> Result<[u8; 6], Problem> {
         .collect();
     match bytes.and_then(|bytes| <[u8; 6]>::try_from(bytes).ok()) {
         Some(mac) if mac[0] & 1 == 0 && mac != [0; 6] => Ok(mac),
-        _ => Err(Problem::new(Fault::BadMac { text: text.value.clone() }, text.span)
-            .label("here")
-            .help("write it like `02:00:00:00:00:01`; the first byte must be even")),
+        _ => Err(Problem::new(
+            Fault::BadMac {
+                text: text.value.clone(),
+            },
+            text.span,
+        )
+        .label("here")
+        .help("write it like `02:00:00:00:00:01`; the first byte must be even")),
     }
 }
 
@@ -53,7 +68,8 @@ pub(super) fn check(topology: &Topology, nodes: &CheckedNodes, problems: &mut Pr
     if let Err(faults) = addresses::assign(topology) {
         for AddressFault { fault, at, also } in faults {
             let place = |(node, interface, v4): &(String, String, bool)| {
-                address_span(nodes, node, interface, *v4).or_else(|| nodes.get(node).map(|checked| checked.span))
+                address_span(nodes, node, interface, *v4)
+                    .or_else(|| nodes.get(node).map(|checked| checked.span))
             };
             let problem = match place(&at) {
                 Some(span) => Problem::new(fault, span).label("this one"),
@@ -70,20 +86,38 @@ pub(super) fn check(topology: &Topology, nodes: &CheckedNodes, problems: &mut Pr
 fn address_span(nodes: &CheckedNodes, node: &str, interface: &str, v4: bool) -> Option<Span> {
     let checked = nodes.get(node)?;
     let settings = checked.node.interfaces.get(interface)?;
-    let place = settings.addresses.iter().position(|address| address.addr().is_ipv4() == v4)?;
-    checked.interface_spans.get(interface)?.addresses.get(place).copied()
+    let place = settings
+        .addresses
+        .iter()
+        .position(|address| address.addr().is_ipv4() == v4)?;
+    checked
+        .interface_spans
+        .get(interface)?
+        .addresses
+        .get(place)
+        .copied()
 }
 
 fn check_macs(nodes: &CheckedNodes, problems: &mut Problems) {
     let mut first: HashMap<[u8; 6], Span> = HashMap::new();
     for checked in nodes.values() {
         for (interface, spans) in &checked.interface_spans {
-            let mac = checked.node.interfaces.get(interface).and_then(|settings| settings.mac);
-            if let (Some(mac), Some(span)) = (mac, spans.mac) {
-                if let Some(before) = first.insert(mac, span) {
-                    let fault = Fault::MacClash { mac: MacText(mac).to_string() };
-                    problems.add(Problem::new(fault, span).label("again here").also(before, "first here"));
-                }
+            let mac = checked
+                .node
+                .interfaces
+                .get(interface)
+                .and_then(|settings| settings.mac);
+            if let (Some(mac), Some(span)) = (mac, spans.mac)
+                && let Some(before) = first.insert(mac, span)
+            {
+                let fault = Fault::MacClash {
+                    mac: MacText(mac).to_string(),
+                };
+                problems.add(
+                    Problem::new(fault, span)
+                        .label("again here")
+                        .also(before, "first here"),
+                );
             }
         }
     }

@@ -15,8 +15,12 @@ const STRATEGY: &str = "strategy";
 /// Strategies the built-in agent has.
 const STRATEGIES: [&str; 1] = ["recalcstrategy"];
 /// Strategies of DFaaS that it does not have yet.
-const OTHER_STRATEGIES: [&str; 4] =
-    ["nodemarginstrategy", "staticstrategy", "alllocalstrategy", "rlagentstrategy"];
+const OTHER_STRATEGIES: [&str; 4] = [
+    "nodemarginstrategy",
+    "staticstrategy",
+    "alllocalstrategy",
+    "rlagentstrategy",
+];
 
 /// Settings of the agent, without their prefix. Another agent (`binary:`) may have any; and `env:` takes any.
 const SETTINGS: &[&str] = &[
@@ -60,18 +64,29 @@ const SETTINGS: &[&str] = &[
 
 /// Turns the section into environment variables.
 pub(super) fn settings(file: Option<&AgentFile>, problems: &mut Problems) -> AgentSettings {
-    let Some(file) = file else { return with_period(AgentSettings::default()) };
+    let Some(file) = file else {
+        return with_period(AgentSettings::default());
+    };
     let binary = file.binary.as_ref().map(|binary| binary.value.clone());
     if let Some(path) = file.binary.as_ref().filter(|path| !path.value.starts_with('/')) {
         let message = format!("`{}` is not an absolute path", path.value);
         problems.add(Problem::new(Fault::Value { message }, path.span).label("must begin with `/`"));
     }
-    let mut settings = AgentSettings { binary, env: IndexMap::new(), recalc_period: DEFAULT_RECALC_PERIOD };
+    let mut settings = AgentSettings {
+        binary,
+        env: IndexMap::new(),
+        recalc_period: DEFAULT_RECALC_PERIOD,
+    };
     for (key, value) in &file.settings {
         let known = SETTINGS.contains(&key.value.as_str());
         if settings.binary.is_none() && !known {
-            let problem = Problem::new(Fault::UnknownKey { key: key.value.clone() }, key.span)
-                .label("the agent has no such setting");
+            let problem = Problem::new(
+                Fault::UnknownKey {
+                    key: key.value.clone(),
+                },
+                key.span,
+            )
+            .label("the agent has no such setting");
             problems.add(match crate::error::suggestion(&key.value, SETTINGS) {
                 Some(help) => problem.help(help),
                 None => problem.help("`agent.env` takes any environment variable"),
@@ -89,14 +104,16 @@ pub(super) fn settings(file: Option<&AgentFile>, problems: &mut Problems) -> Age
             STRATEGY if settings.binary.is_none() => check_strategy(&text, value, problems),
             _ => {}
         }
-        settings.env.insert(format!("{PREFIX}{}", key.value.to_uppercase()), text);
+        settings
+            .env
+            .insert(format!("{PREFIX}{}", key.value.to_uppercase()), text);
     }
     for (name, value) in file.env.iter().flatten() {
         super::nodes::check_variable(name, problems);
-        if name.value == format!("{PREFIX}RECALC_PERIOD") {
-            if let Some(period) = period(&value.value.0, value.span, problems) {
-                settings.recalc_period = period.0;
-            }
+        if name.value == format!("{PREFIX}RECALC_PERIOD")
+            && let Some(period) = period(&value.value.0, value.span, problems)
+        {
+            settings.recalc_period = period.0;
         }
         settings.env.insert(name.value.clone(), value.value.0.clone());
     }
@@ -106,7 +123,10 @@ pub(super) fn settings(file: Option<&AgentFile>, problems: &mut Problems) -> Age
 /// The period is always said, so that nothing depends on an agent's own default.
 fn with_period(mut settings: AgentSettings) -> AgentSettings {
     let text = TimeSpan(settings.recalc_period).to_string();
-    settings.env.entry(format!("{PREFIX}RECALC_PERIOD")).or_insert(text);
+    settings
+        .env
+        .entry(format!("{PREFIX}RECALC_PERIOD"))
+        .or_insert(text);
     settings
 }
 
@@ -119,7 +139,12 @@ fn period(text: &str, span: crate::document::tree::Span, problems: &mut Problems
         }
         Ok(period) => Some(period),
         Err(error) => {
-            let problem = Problem::new(Fault::Value { message: error.to_string() }, span);
+            let problem = Problem::new(
+                Fault::Value {
+                    message: error.to_string(),
+                },
+                span,
+            );
             problems.add(match error.help() {
                 Some(help) => problem.help(help),
                 None => problem,
@@ -134,11 +159,22 @@ fn check_strategy<T>(name: &str, value: &Spanned<T>, problems: &mut Problems) {
         return;
     }
     let problem = if OTHER_STRATEGIES.contains(&name) {
-        Problem::new(Fault::NotSupported { what: format!("strategy `{name}`") }, value.span).label("here")
+        Problem::new(
+            Fault::NotSupported {
+                what: format!("strategy `{name}`"),
+            },
+            value.span,
+        )
+        .label("here")
     } else {
-        Problem::new(Fault::UnknownStrategy { name: name.to_owned() }, value.span)
-            .label("no strategy has this name")
-            .suggest(name, STRATEGIES.into_iter().chain(OTHER_STRATEGIES))
+        Problem::new(
+            Fault::UnknownStrategy {
+                name: name.to_owned(),
+            },
+            value.span,
+        )
+        .label("no strategy has this name")
+        .suggest(name, STRATEGIES.into_iter().chain(OTHER_STRATEGIES))
     };
     problems.add(problem);
 }

@@ -32,9 +32,14 @@ fn refuse_distribution(name: &str, span: Span, problems: &mut Problems) -> Optio
 }
 
 fn unsupported(what: &str, span: Span) -> Problem {
-    Problem::new(Fault::NotSupported { what: what.to_owned() }, span)
-        .label("here")
-        .help("links have `delay`, `jitter` (uniform or normal), `loss`, `rate` and `queue`")
+    Problem::new(
+        Fault::NotSupported {
+            what: what.to_owned(),
+        },
+        span,
+    )
+    .label("here")
+    .help("links have `delay`, `jitter` (uniform or normal), `loss`, `rate` and `queue`")
 }
 
 fn place<T>(value: Option<&Spanned<T>>) -> Option<Span> {
@@ -46,7 +51,10 @@ fn refuse_unsupported(file: &ImpairmentFile, problems: &mut Problems) {
         ("preset", place(file.preset.as_ref())),
         ("distribution_table", place(file.distribution_table.as_ref())),
         ("delay_correlation", place(file.delay_correlation.as_ref())),
-        ("ordered: false", place(file.ordered.as_ref().filter(|ordered| !ordered.value))),
+        (
+            "ordered: false",
+            place(file.ordered.as_ref().filter(|ordered| !ordered.value)),
+        ),
         ("loss_correlation", place(file.loss_correlation.as_ref())),
         ("loss_burst", place(file.loss_burst.as_ref())),
         ("gilbert_elliott", place(file.gilbert_elliott.as_ref())),
@@ -57,7 +65,10 @@ fn refuse_unsupported(file: &ImpairmentFile, problems: &mut Problems) {
         ("burst", place(file.burst.as_ref())),
         ("overhead", place(file.overhead.as_ref())),
         ("ecn", place(file.ecn.as_ref().filter(|ecn| ecn.value))),
-        ("blackhole", place(file.blackhole.as_ref().filter(|hole| hole.value))),
+        (
+            "blackhole",
+            place(file.blackhole.as_ref().filter(|hole| hole.value)),
+        ),
         ("trace", place(file.trace.as_ref())),
     ];
     for (key, span) in never {
@@ -65,22 +76,34 @@ fn refuse_unsupported(file: &ImpairmentFile, problems: &mut Problems) {
             problems.add(unsupported(&format!("`{key}`"), span));
         }
     }
-    if let Some(discipline) = &file.queue_discipline {
-        if discipline.value == QueueDisciplineFile::Codel {
-            problems.add(unsupported("queue discipline `codel`", discipline.span));
-        }
+    if let Some(discipline) = &file.queue_discipline
+        && discipline.value == QueueDisciplineFile::Codel
+    {
+        problems.add(unsupported("queue discipline `codel`", discipline.span));
     }
 }
 
 /// Jitter beyond the delay would be cut off at zero and so raise the mean: refused rather than bent.
-pub(super) fn check_jitter(files: &[Option<&ImpairmentFile>], change: &ImpairmentChange, problems: &mut Problems) {
-    let (delay, jitter) = (change.delay.unwrap_or_default(), change.jitter.unwrap_or_default());
+pub(super) fn check_jitter(
+    files: &[Option<&ImpairmentFile>],
+    change: &ImpairmentChange,
+    problems: &mut Problems,
+) {
+    let (delay, jitter) = (
+        change.delay.unwrap_or_default(),
+        change.jitter.unwrap_or_default(),
+    );
     if jitter <= delay {
         return;
     }
-    let place = files.iter().flatten().find_map(|file| file.jitter.as_ref().map(|jitter| jitter.span));
-    let fault =
-        Fault::JitterOverDelay { jitter: TimeSpan(jitter).to_string(), delay: TimeSpan(delay).to_string() };
+    let place = files
+        .iter()
+        .flatten()
+        .find_map(|file| file.jitter.as_ref().map(|jitter| jitter.span));
+    let fault = Fault::JitterOverDelay {
+        jitter: TimeSpan(jitter).to_string(),
+        delay: TimeSpan(delay).to_string(),
+    };
     let problem = match place {
         Some(span) => Problem::new(fault, span).label("no packet can arrive before it was sent"),
         None => Problem::without_place(fault),

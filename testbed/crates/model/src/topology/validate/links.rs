@@ -26,15 +26,25 @@ struct End<'a> {
 }
 
 /// Checks every link and gives each end its interface.
-pub(super) fn validate(files: &[(&Tree, LinkFile)], nodes: &CheckedNodes, problems: &mut Problems) -> Vec<Link> {
+pub(super) fn validate(
+    files: &[(&Tree, LinkFile)],
+    nodes: &CheckedNodes,
+    problems: &mut Problems,
+) -> Vec<Link> {
     let mut readable: Vec<(&LinkFile, [End<'_>; 2])> = Vec::with_capacity(files.len());
     for (tree, file) in files {
-        let Some(ends) = problems.keep(ends(tree, file)) else { continue };
+        let Some(ends) = problems.keep(ends(tree, file)) else {
+            continue;
+        };
         if known_nodes(&ends, nodes, problems) {
             readable.push((file, ends));
         }
     }
-    let mut interfaces = InterfaceNames::new(nodes.iter().map(|(name, checked)| (name.as_str(), checked.node.kind)));
+    let mut interfaces = InterfaceNames::new(
+        nodes
+            .iter()
+            .map(|(name, checked)| (name.as_str(), checked.node.kind)),
+    );
     // Given names first, so that chosen ones avoid them.
     let mut taken: HashMap<(&str, &str), Span> = HashMap::new();
     for end in readable.iter().flat_map(|(_, ends)| ends) {
@@ -64,36 +74,58 @@ pub(super) fn validate(files: &[(&Tree, LinkFile)], nodes: &CheckedNodes, proble
 
 fn ends<'a>(tree: &Tree, file: &'a LinkFile) -> Result<[End<'a>; 2], Problem> {
     let Some(endpoints) = &file.endpoints else {
-        return Err(Problem::new(Fault::MissingKey { key: "endpoints".to_owned() }, tree.span)
-            .label("this link joins nothing")
-            .help("write it like `endpoints: [n1, s1]`"));
+        return Err(Problem::new(
+            Fault::MissingKey {
+                key: "endpoints".to_owned(),
+            },
+            tree.span,
+        )
+        .label("this link joins nothing")
+        .help("write it like `endpoints: [n1, s1]`"));
     };
     match endpoints.value.as_slice() {
         [first, second] => Ok([end(first)?, end(second)?]),
-        others => Err(Problem::new(Fault::EndpointCount { count: others.len() }, endpoints.span)
-            .label("must be two")
-            .help("join more than two nodes with a switch")),
+        others => Err(
+            Problem::new(Fault::EndpointCount { count: others.len() }, endpoints.span)
+                .label("must be two")
+                .help("join more than two nodes with a switch"),
+        ),
     }
 }
 
 fn end(text: &Spanned<String>) -> Result<End<'_>, Problem> {
     match text.value.split_once(':') {
-        None => Ok(End { node: &text.value, interface: None, span: text.span }),
+        None => Ok(End {
+            node: &text.value,
+            interface: None,
+            span: text.span,
+        }),
         Some((node, interface)) => {
             // A quoted scalar's span begins at its quote.
             let quoted = text.span.length as usize > text.value.len();
-            let place = text.span.part(node.len() + 1 + usize::from(quoted), interface.len());
+            let place = text
+                .span
+                .part(node.len() + 1 + usize::from(quoted), interface.len());
             if interface.len() > names::LONGEST_INTERFACE {
-                let fault =
-                    Fault::LongInterface { interface: interface.to_owned(), length: interface.len() };
+                let fault = Fault::LongInterface {
+                    interface: interface.to_owned(),
+                    length: interface.len(),
+                };
                 return Err(Problem::new(fault, place).label("too long"));
             }
             if let Err(rule) = names::check_interface(interface) {
-                let fault =
-                    Fault::BadName { name: interface.to_owned(), what: "an interface".to_owned(), rule };
+                let fault = Fault::BadName {
+                    name: interface.to_owned(),
+                    what: "an interface".to_owned(),
+                    rule,
+                };
                 return Err(Problem::new(fault, place).label("here"));
             }
-            Ok(End { node, interface: Some(interface), span: text.span })
+            Ok(End {
+                node,
+                interface: Some(interface),
+                span: text.span,
+            })
         }
     }
 }
@@ -103,13 +135,17 @@ fn known_nodes(ends: &[End<'_>; 2], nodes: &CheckedNodes, problems: &mut Problem
     for end in ends {
         if !nodes.contains_key(end.node) {
             known = false;
-            let fault = Fault::UnknownNode { name: end.node.to_owned() };
+            let fault = Fault::UnknownNode {
+                name: end.node.to_owned(),
+            };
             let problem = Problem::new(fault, end.span).label("no node has this name");
             problems.add(problem.suggest(end.node, nodes.keys().map(String::as_str)));
         }
     }
     if known && ends[0].node == ends[1].node {
-        let fault = Fault::SelfLink { node: ends[0].node.to_owned() };
+        let fault = Fault::SelfLink {
+            node: ends[0].node.to_owned(),
+        };
         problems.add(Problem::new(fault, ends[1].span).label("the same node again"));
         return false;
     }
@@ -123,8 +159,15 @@ fn given_interface<'a>(
     problems: &mut Problems,
 ) {
     if let Some(first) = taken.insert((end.node, interface), end.span) {
-        let fault = Fault::InterfaceTaken { node: end.node.to_owned(), interface: interface.to_owned() };
-        problems.add(Problem::new(fault, end.span).label("again here").also(first, "first here"));
+        let fault = Fault::InterfaceTaken {
+            node: end.node.to_owned(),
+            interface: interface.to_owned(),
+        };
+        problems.add(
+            Problem::new(fault, end.span)
+                .label("again here")
+                .also(first, "first here"),
+        );
     }
 }
 
@@ -140,7 +183,11 @@ fn link_name(
         None => (format!("{}--{}", first.node, second.node), first.span),
     };
     if let (Some(_), Err(rule)) = (&file.name, names::check_link(&name)) {
-        let fault = Fault::BadName { name: name.clone(), what: "a link".to_owned(), rule };
+        let fault = Fault::BadName {
+            name: name.clone(),
+            what: "a link".to_owned(),
+            rule,
+        };
         problems.add(Problem::new(fault, span).label("here"));
     }
     // `A--B` and `B--A` are one name.
@@ -150,7 +197,9 @@ fn link_name(
     };
     if let Some(before) = names.insert(canonical, span) {
         let fault = Fault::DuplicateLink { name: name.clone() };
-        let problem = Problem::new(fault, span).label("again here").also(before, "first here");
+        let problem = Problem::new(fault, span)
+            .label("again here")
+            .also(before, "first here");
         problems.add(match file.name {
             Some(_) => problem,
             None => problem.help("parallel links need a `name:` each"),
@@ -167,24 +216,30 @@ struct SwitchLoops<'a> {
 
 impl<'a> SwitchLoops<'a> {
     fn new(nodes: &'a CheckedNodes) -> SwitchLoops<'a> {
-        let switches = nodes.iter().filter(|(_, checked)| checked.node.kind == NodeKind::Switch);
-        let numbers: HashMap<&str, usize> =
-            switches.enumerate().map(|(number, (name, _))| (name.as_str(), number)).collect();
+        let switches = nodes
+            .iter()
+            .filter(|(_, checked)| checked.node.kind == NodeKind::Switch);
+        let numbers: HashMap<&str, usize> = switches
+            .enumerate()
+            .map(|(number, (name, _))| (name.as_str(), number))
+            .collect();
         let joined = UnionFind::new(numbers.len());
         SwitchLoops { numbers, joined }
     }
 
     fn check(&mut self, link: &str, first: &End<'_>, second: &End<'_>, problems: &mut Problems) {
         let numbers = (self.numbers.get(first.node), self.numbers.get(second.node));
-        if let (Some(first_number), Some(second_number)) = numbers {
-            if !self.joined.union(*first_number, *second_number) {
-                let fault = Fault::SwitchLoop { name: link.to_owned() };
-                problems.add(
-                    Problem::new(fault, second.span)
-                        .label("reached already")
-                        .help("switches have no spanning tree; join them without loops, or use routers"),
-                );
-            }
+        if let (Some(first_number), Some(second_number)) = numbers
+            && !self.joined.union(*first_number, *second_number)
+        {
+            let fault = Fault::SwitchLoop {
+                name: link.to_owned(),
+            };
+            problems.add(
+                Problem::new(fault, second.span)
+                    .label("reached already")
+                    .help("switches have no spanning tree; join them without loops, or use routers"),
+            );
         }
     }
 }
@@ -201,14 +256,21 @@ fn complete(file: &LinkFile, name: String, endpoints: [Endpoint; 2], problems: &
         impairment::check_jitter(&[own, Some(&both_file)], &change, problems);
         change.applied_to(&super::super::Impairment::default())
     };
-    let (forward, backward) = (direction(file.forward.as_ref()), direction(file.backward.as_ref()));
+    let (forward, backward) = (
+        direction(file.forward.as_ref()),
+        direction(file.backward.as_ref()),
+    );
     check_mtu(file.mtu.as_ref(), problems);
     Link {
         name,
         endpoints,
         forward,
         backward,
-        backend: file.backend.as_ref().map(|backend| backend.value).unwrap_or_default(),
+        backend: file
+            .backend
+            .as_ref()
+            .map(|backend| backend.value)
+            .unwrap_or_default(),
         mtu: file.mtu.as_ref().map(|mtu| mtu.value),
     }
 }
@@ -225,10 +287,22 @@ pub(super) fn check_mtu(mtu: Option<&Spanned<u32>>, problems: &mut Problems) {
 }
 
 fn refuse_unsupported(file: &LinkFile, problems: &mut Problems) {
-    let down = file.down.as_ref().filter(|down| down.value).map(|down| ("a link that starts down", down.span));
+    let down = file
+        .down
+        .as_ref()
+        .filter(|down| down.value)
+        .map(|down| ("a link that starts down", down.span));
     let flap = file.flap.as_ref().map(|flap| ("`flap`", flap.span));
     for (what, span) in down.into_iter().chain(flap) {
-        problems.add(Problem::new(Fault::NotSupported { what: what.to_owned() }, span).label("here"));
+        problems.add(
+            Problem::new(
+                Fault::NotSupported {
+                    what: what.to_owned(),
+                },
+                span,
+            )
+            .label("here"),
+        );
     }
 }
 
@@ -241,10 +315,18 @@ fn unlinked_interfaces(links: &[Link], nodes: &CheckedNodes, problems: &mut Prob
     for (name, checked) in nodes {
         for (interface, spans) in &checked.interface_spans {
             if !linked.contains(&(name.as_str(), interface.as_str())) {
-                let fault = Fault::UnlinkedInterface { node: name.clone(), interface: interface.clone() };
-                let own = linked.iter().filter(|(node, _)| node == name).map(|(_, interface)| *interface);
+                let fault = Fault::UnlinkedInterface {
+                    node: name.clone(),
+                    interface: interface.clone(),
+                };
+                let own = linked
+                    .iter()
+                    .filter(|(node, _)| node == name)
+                    .map(|(_, interface)| *interface);
                 problems.add(
-                    Problem::new(fault, spans.name).label("no link ends here").suggest(interface, own),
+                    Problem::new(fault, spans.name)
+                        .label("no link ends here")
+                        .suggest(interface, own),
                 );
             }
         }

@@ -27,14 +27,25 @@ pub(crate) fn resolve(
     stem: &str,
     problems: &mut Problems,
 ) -> Option<Topology> {
-    let whole = Span { length: 0, ..tree.span };
+    let whole = Span {
+        length: 0,
+        ..tree.span
+    };
     let late = assign(&mut tree, assignments, problems);
     count::expand(&mut tree, problems);
     assign_late(&mut tree, &late, problems);
 
-    let Sections { head, nodes, links, misshapen } = merge::sections(tree);
+    let Sections {
+        head,
+        nodes,
+        links,
+        misshapen,
+    } = merge::sections(tree);
     for (key, tree, expected) in misshapen {
-        let fault = Fault::WrongType { found: tree.describe().to_owned(), expected: expected.to_owned() };
+        let fault = Fault::WrongType {
+            found: tree.describe().to_owned(),
+            expected: expected.to_owned(),
+        };
         problems.add(Problem::new(fault, key.span));
     }
     let head: TopologyFile = problems.keep(decode(&head)).unwrap_or_default();
@@ -42,17 +53,23 @@ pub(crate) fn resolve(
     let name = lab_name(&head, stem, whole, problems);
     let nodes = nodes::validate(&nodes, problems);
     if nodes.is_empty() && problems.is_empty() {
-        let problem = Problem::new(Fault::NoNodes, whole).help("add a section `nodes:` with at least one node");
+        let problem =
+            Problem::new(Fault::NoNodes, whole).help("add a section `nodes:` with at least one node");
         problems.add(problem);
     }
     let mut topology = Topology {
         name,
         seed: head.seed.map_or(DEFAULT_SEED, |seed| seed.value),
-        nodes: nodes.iter().map(|(name, checked)| (name.clone(), checked.node.clone())).collect(),
+        nodes: nodes
+            .iter()
+            .map(|(name, checked)| (name.clone(), checked.node.clone()))
+            .collect(),
         links: Vec::new(),
     };
-    let links: Vec<(&Tree, LinkFile)> =
-        links.iter().filter_map(|tree| Some((tree, problems.keep(decode(tree))?))).collect();
+    let links: Vec<(&Tree, LinkFile)> = links
+        .iter()
+        .filter_map(|tree| Some((tree, problems.keep(decode(tree))?)))
+        .collect();
     topology.links = links::validate(&links, &nodes, problems);
     ports::check(&nodes, problems);
     if problems.is_empty() {
@@ -62,7 +79,11 @@ pub(crate) fn resolve(
 }
 
 /// Applies what can be applied; returns what names a node that may still appear.
-fn assign<'a>(tree: &mut Tree, assignments: &'a [Assignment], problems: &mut Problems) -> Vec<&'a Assignment> {
+fn assign<'a>(
+    tree: &mut Tree,
+    assignments: &'a [Assignment],
+    problems: &mut Problems,
+) -> Vec<&'a Assignment> {
     let mut late = Vec::new();
     for assignment in assignments {
         if problems.keep(overrides::apply(tree, assignment)) == Some(Outcome::NoSuchNode) {
@@ -77,19 +98,36 @@ fn assign_late(tree: &mut Tree, late: &[&Assignment], problems: &mut Problems) {
         if problems.keep(overrides::apply(tree, assignment)) != Some(Outcome::NoSuchNode) {
             continue;
         }
-        let Some(key) = assignment.path.get(1) else { continue };
+        let Some(key) = assignment.path.get(1) else {
+            continue;
+        };
         let nodes = tree.get("nodes").and_then(Tree::as_map);
-        let known = nodes.into_iter().flat_map(|map| &map.entries).map(|(key, _)| key.text.as_str());
-        let fault = Fault::UnknownNode { name: key.text.clone() };
+        let known = nodes
+            .into_iter()
+            .flat_map(|map| &map.entries)
+            .map(|(key, _)| key.text.as_str());
+        let fault = Fault::UnknownNode {
+            name: key.text.clone(),
+        };
         problems.add(
-            Problem::new(fault, key.span).label("no node has this name").suggest(&key.text, known),
+            Problem::new(fault, key.span)
+                .label("no node has this name")
+                .suggest(&key.text, known),
         );
     }
 }
 
 fn refuse_unsupported(head: &TopologyFile, problems: &mut Problems) {
     let mut refuse = |what: &str, span: Span| {
-        problems.add(Problem::new(Fault::NotSupported { what: what.to_owned() }, span).label("here"));
+        problems.add(
+            Problem::new(
+                Fault::NotSupported {
+                    what: what.to_owned(),
+                },
+                span,
+            )
+            .label("here"),
+        );
     };
     if let Some(generate) = &head.generate {
         refuse("generating a topology (`generate:`)", generate.span);
@@ -97,11 +135,23 @@ fn refuse_unsupported(head: &TopologyFile, problems: &mut Problems) {
     if let Some(import) = &head.import {
         refuse("importing a topology (`import:`)", import.span);
     }
-    if let Some(mode) = head.mode.as_ref().filter(|mode| mode.value == ModeFile::Collapsed) {
+    if let Some(mode) = head
+        .mode
+        .as_ref()
+        .filter(|mode| mode.value == ModeFile::Collapsed)
+    {
         refuse("mode `collapsed`", mode.span);
     }
     // Defaults that no node or link uses are still checked.
-    if let Some(DefaultsFile { dfaas, host, client, switch, router, link }) = &head.defaults {
+    if let Some(DefaultsFile {
+        dfaas,
+        host,
+        client,
+        switch,
+        router,
+        link,
+    }) = &head.defaults
+    {
         let kinds: IndexMap<NodeKind, &Option<NodeFile>> = IndexMap::from([
             (NodeKind::Dfaas, dfaas),
             (NodeKind::Host, host),
@@ -127,7 +177,11 @@ fn lab_name(head: &TopologyFile, stem: &str, whole: Span, problems: &mut Problem
         None => (stem, whole),
     };
     if let Err(rule) = names::check_lab(name) {
-        let fault = Fault::BadName { name: name.to_owned(), what: "a lab".to_owned(), rule };
+        let fault = Fault::BadName {
+            name: name.to_owned(),
+            what: "a lab".to_owned(),
+            rule,
+        };
         let problem = Problem::new(fault, span);
         problems.add(match head.name {
             Some(_) => problem.label("here"),

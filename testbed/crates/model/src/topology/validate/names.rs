@@ -10,7 +10,8 @@ pub(crate) const LONGEST_INTERFACE: usize = 15;
 const RESERVED_NODES: [&str; 2] = ["wire", "localhost"];
 
 fn is_word(name: &str) -> bool {
-    name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+    name.bytes()
+        .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
 }
 
 /// `[a-z0-9-]{1,32}`.
@@ -29,7 +30,9 @@ pub(crate) fn check_node(name: &str) -> Result<(), String> {
     if is_word(name) && (1..=LONGEST_NODE).contains(&name.len()) && !name.starts_with('-') {
         return Ok(());
     }
-    Err(format!("1 to {LONGEST_NODE} of the characters a-z, 0-9 and `-`, not beginning with `-`"))
+    Err(format!(
+        "1 to {LONGEST_NODE} of the characters a-z, 0-9 and `-`, not beginning with `-`"
+    ))
 }
 
 /// A link's own name.

@@ -43,7 +43,11 @@ pub(super) fn validate(trees: &[(Key, Tree)], problems: &mut Problems) -> Checke
     let mut nodes = CheckedNodes::with_capacity(trees.len());
     for (key, tree) in trees {
         if let Err(rule) = names::check_node(&key.text) {
-            let fault = Fault::BadName { name: key.text.clone(), what: "a node".to_owned(), rule };
+            let fault = Fault::BadName {
+                name: key.text.clone(),
+                what: "a node".to_owned(),
+                rule,
+            };
             problems.add(Problem::new(fault, key.span).label("here"));
         }
         nodes.insert(key.text.clone(), node(key, tree, problems));
@@ -52,14 +56,20 @@ pub(super) fn validate(trees: &[(Key, Tree)], problems: &mut Problems) -> Checke
 }
 
 fn node(key: &Key, tree: &Tree, problems: &mut Problems) -> CheckedNode {
-    let decoded: Option<NodeFile> = if tree.is_null() { Some(NodeFile::default()) } else { problems.keep(decode(tree)) };
+    let decoded: Option<NodeFile> = if tree.is_null() {
+        Some(NodeFile::default())
+    } else {
+        problems.keep(decode(tree))
+    };
     let readable = decoded.is_some();
     let file = decoded.unwrap_or_default();
     let kind = match &file.kind {
         Some(kind) => NodeKind::from(kind.value),
         None => {
             if readable {
-                let fault = Fault::NoKind { name: key.text.clone() };
+                let fault = Fault::NoKind {
+                    name: key.text.clone(),
+                };
                 problems.add(
                     Problem::new(fault, key.span)
                         .label("needs a `kind`")
@@ -77,7 +87,10 @@ fn node(key: &Key, tree: &Tree, problems: &mut Problems) -> CheckedNode {
 
 /// Refuses keys that mean nothing for this kind of node.
 fn check_keys(kind: NodeKind, tree: &Tree, problems: &mut Problems) {
-    let entries = tree.as_map().map(|map| map.entries.as_slice()).unwrap_or_default();
+    let entries = tree
+        .as_map()
+        .map(|map| map.entries.as_slice())
+        .unwrap_or_default();
     for (key, _) in entries {
         let name = key.text.as_str();
         let wrong = match kind {
@@ -86,7 +99,10 @@ fn check_keys(kind: NodeKind, tree: &Tree, problems: &mut Problems) {
             NodeKind::Host | NodeKind::Client | NodeKind::Router => DFAAS_KEYS.contains(&name),
         };
         if wrong {
-            let fault = Fault::KeyNotForKind { key: key.text.clone(), kind: kind.to_string() };
+            let fault = Fault::KeyNotForKind {
+                key: key.text.clone(),
+                kind: kind.to_string(),
+            };
             let problem = Problem::new(fault, key.span).label("here");
             problems.add(match DFAAS_KEYS.contains(&name) {
                 true => problem.help("functions, agent and faas belong to nodes of kind `dfaas`"),
@@ -107,13 +123,7 @@ pub(super) fn check_default(kind: NodeKind, file: &NodeFile, problems: &mut Prob
     }
 }
 
-fn complete(
-    name: &str,
-    kind: NodeKind,
-    span: Span,
-    file: &NodeFile,
-    problems: &mut Problems,
-) -> CheckedNode {
+fn complete(name: &str, kind: NodeKind, span: Span, file: &NodeFile, problems: &mut Problems) -> CheckedNode {
     refuse_docker(file, problems);
     let (interfaces, interface_spans) = interfaces(file, problems);
     let mut port_spans = Vec::new();
@@ -124,10 +134,15 @@ fn complete(
             mappings.push(mapping);
         }
     }
-    if let Some(forward) = file.forward.as_ref().filter(|forward| !forward.value && kind == NodeKind::Router) {
+    if let Some(forward) = file
+        .forward
+        .as_ref()
+        .filter(|forward| !forward.value && kind == NodeKind::Router)
+    {
         let message = "a router always forwards".to_owned();
         problems.add(
-            Problem::new(Fault::Contradiction { message }, forward.span).help("use `kind: host` for a node that does not"),
+            Problem::new(Fault::Contradiction { message }, forward.span)
+                .help("use `kind: host` for a node that does not"),
         );
     }
     let is_dfaas = kind == NodeKind::Dfaas;
@@ -135,27 +150,60 @@ fn complete(
         name: name.to_owned(),
         kind,
         driver: DriverKind::Native,
-        functions: if is_dfaas { functions(file, problems) } else { IndexMap::new() },
-        agent: if is_dfaas { agent::settings(file.agent.as_ref(), problems) } else { AgentSettings::default() },
+        functions: if is_dfaas {
+            functions(file, problems)
+        } else {
+            IndexMap::new()
+        },
+        agent: if is_dfaas {
+            agent::settings(file.agent.as_ref(), problems)
+        } else {
+            AgentSettings::default()
+        },
         faas: faas(file),
         ports: mappings,
         limits: limits(file, problems),
         env: text_map(file.env.as_ref(), problems),
-        volumes: file.volumes.iter().flatten().filter_map(|text| problems.keep(ports::volume(text))).collect(),
-        exec: file.exec.iter().flatten().map(|command| command.value.clone()).collect(),
+        volumes: file
+            .volumes
+            .iter()
+            .flatten()
+            .filter_map(|text| problems.keep(ports::volume(text)))
+            .collect(),
+        exec: file
+            .exec
+            .iter()
+            .flatten()
+            .map(|command| command.value.clone())
+            .collect(),
         labels: labels(file.labels.as_ref()),
         forward: kind == NodeKind::Router || file.forward.as_ref().is_some_and(|forward| forward.value),
         interfaces,
     };
-    CheckedNode { node, span, port_spans, interface_spans }
+    CheckedNode {
+        node,
+        span,
+        port_spans,
+        interface_spans,
+    }
 }
 
 fn refuse_docker(file: &NodeFile, problems: &mut Problems) {
     let mut refuse = |what: &str, span: Span| {
-        let fault = Fault::NotSupported { what: what.to_owned() };
-        problems.add(Problem::new(fault, span).label("here").help("nodes run with `driver: native`, the default"));
+        let fault = Fault::NotSupported {
+            what: what.to_owned(),
+        };
+        problems.add(
+            Problem::new(fault, span)
+                .label("here")
+                .help("nodes run with `driver: native`, the default"),
+        );
     };
-    if let Some(driver) = file.driver.as_ref().filter(|driver| driver.value == DriverFile::Docker) {
+    if let Some(driver) = file
+        .driver
+        .as_ref()
+        .filter(|driver| driver.value == DriverFile::Docker)
+    {
         refuse("driver `docker`", driver.span);
     }
     if let Some(image) = &file.image {
@@ -171,11 +219,19 @@ fn functions(file: &NodeFile, problems: &mut Problems) -> IndexMap<String, Funct
     let mut functions = IndexMap::new();
     for (name, function) in file.functions.iter().flatten() {
         if let Err(rule) = names::check_function(&name.value) {
-            let fault = Fault::BadName { name: name.value.clone(), what: "a function".to_owned(), rule };
+            let fault = Fault::BadName {
+                name: name.value.clone(),
+                what: "a function".to_owned(),
+                rule,
+            };
             problems.add(Problem::new(fault, name.span).label("here"));
         }
         let function = function.as_ref().unwrap_or(&none);
-        if let Some(timeout) = function.timeout.as_ref().filter(|timeout| timeout.value.0.is_zero()) {
+        if let Some(timeout) = function
+            .timeout
+            .as_ref()
+            .filter(|timeout| timeout.value.0.is_zero())
+        {
             let message = "the timeout is zero".to_owned();
             problems.add(Problem::new(Fault::Value { message }, timeout.span).label("must be more"));
         }
@@ -197,16 +253,27 @@ fn functions(file: &NodeFile, problems: &mut Problems) -> IndexMap<String, Funct
 fn faas(file: &NodeFile) -> FaasSettings {
     let basic_auth = file.faas.as_ref().and_then(|faas| faas.basic_auth.as_ref());
     FaasSettings {
-        basic_auth: basic_auth.map(|auth| BasicAuth { user: auth.user.clone(), password: auth.password.clone() }),
+        basic_auth: basic_auth.map(|auth| BasicAuth {
+            user: auth.user.clone(),
+            password: auth.password.clone(),
+        }),
     }
 }
 
 fn limits(file: &NodeFile, problems: &mut Problems) -> Limits {
     let mut refuse = |what: &str, value: String, range: &str, span: Span| {
-        let fault = Fault::OutOfRange { what: what.to_owned(), value, range: range.to_owned() };
+        let fault = Fault::OutOfRange {
+            what: what.to_owned(),
+            value,
+            range: range.to_owned(),
+        };
         problems.add(Problem::new(fault, span).label("here"));
     };
-    if let Some(cpus) = file.cpus.as_ref().filter(|cpus| !(0.01..=4096.0).contains(&cpus.value)) {
+    if let Some(cpus) = file
+        .cpus
+        .as_ref()
+        .filter(|cpus| !(0.01..=4096.0).contains(&cpus.value))
+    {
         refuse("cpus", cpus.value.to_string(), "between 0.01 and 4096", cpus.span);
     }
     if let Some(memory) = file.memory.as_ref().filter(|memory| memory.value.0 < 1 << 20) {
@@ -225,15 +292,24 @@ fn limits(file: &NodeFile, problems: &mut Problems) -> Limits {
 fn interfaces(
     file: &NodeFile,
     problems: &mut Problems,
-) -> (IndexMap<String, InterfaceSettings>, IndexMap<String, InterfaceSpans>) {
+) -> (
+    IndexMap<String, InterfaceSettings>,
+    IndexMap<String, InterfaceSpans>,
+) {
     let mut settings = IndexMap::new();
     let mut spans = IndexMap::new();
     for (name, interface) in file.interfaces.iter().flatten() {
-        let mut place = InterfaceSpans { name: name.span, addresses: Vec::new(), mac: None };
+        let mut place = InterfaceSpans {
+            name: name.span,
+            addresses: Vec::new(),
+            mac: None,
+        };
         let mut own = InterfaceSettings::default();
         let mut families = BTreeSet::new();
         for text in interface.addresses.iter().flatten() {
-            let Some(address) = problems.keep(addresses::address(text)) else { continue };
+            let Some(address) = problems.keep(addresses::address(text)) else {
+                continue;
+            };
             if !families.insert(address.addr().is_ipv4()) {
                 let what = "a second address of the same family on one interface".to_owned();
                 problems.add(Problem::new(Fault::NotSupported { what }, text.span).label("here"));
@@ -261,12 +337,18 @@ fn text_map(file: Option<&TextMap>, problems: &mut Problems) -> IndexMap<String,
 
 pub(super) fn check_variable(name: &Spanned<String>, problems: &mut Problems) {
     if let Err(rule) = names::check_variable(&name.value) {
-        let fault =
-            Fault::BadName { name: name.value.clone(), what: "an environment variable".to_owned(), rule };
+        let fault = Fault::BadName {
+            name: name.value.clone(),
+            what: "an environment variable".to_owned(),
+            rule,
+        };
         problems.add(Problem::new(fault, name.span).label("here"));
     }
 }
 
 fn labels(file: Option<&TextMap>) -> IndexMap<String, String> {
-    file.into_iter().flatten().map(|(name, value)| (name.value.clone(), value.value.0.clone())).collect()
+    file.into_iter()
+        .flatten()
+        .map(|(name, value)| (name.value.clone(), value.value.0.clone()))
+        .collect()
 }

@@ -12,8 +12,13 @@ use crate::error::{Fault, Problem, Problems};
 /// Reads `8081:80`, `ADDRESS:8081:80` or `[ADDRESS]:8081:80`.
 pub(super) fn port(text: &Spanned<String>) -> Result<PortMapping, Problem> {
     parse_port(&text.value).ok_or_else(|| {
-        Problem::new(Fault::BadPort { text: text.value.clone() }, text.span)
-            .help("write it like `8081:80` (port of this machine, port of the node) or `0.0.0.0:8081:80`")
+        Problem::new(
+            Fault::BadPort {
+                text: text.value.clone(),
+            },
+            text.span,
+        )
+        .help("write it like `8081:80` (port of this machine, port of the node) or `0.0.0.0:8081:80`")
     })
 }
 
@@ -21,7 +26,10 @@ fn parse_port(text: &str) -> Option<PortMapping> {
     let (host, node) = text.rsplit_once(':')?;
     let (address, host) = match host.rsplit_once(':') {
         Some((address, port)) => {
-            let bare = address.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(address);
+            let bare = address
+                .strip_prefix('[')
+                .and_then(|rest| rest.strip_suffix(']'))
+                .unwrap_or(address);
             (bare.parse().ok()?, port)
         }
         None => (IpAddr::V4(Ipv4Addr::LOCALHOST), host),
@@ -30,7 +38,11 @@ fn parse_port(text: &str) -> Option<PortMapping> {
     if host_port == 0 || node_port == 0 {
         return None;
     }
-    Some(PortMapping { host_address: address, host_port, node_port })
+    Some(PortMapping {
+        host_address: address,
+        host_port,
+        node_port,
+    })
 }
 
 /// Reports ports of the machine that are published twice.
@@ -41,13 +53,16 @@ pub(super) fn check(nodes: &CheckedNodes, problems: &mut Problems) {
             let address = mapping.host_address;
             let others = taken.entry(mapping.host_port).or_default();
             // A wildcard takes the port on every address.
-            let clash = others.iter().find(|(other, _)| {
-                *other == address || other.is_unspecified() || address.is_unspecified()
-            });
+            let clash = others
+                .iter()
+                .find(|(other, _)| *other == address || other.is_unspecified() || address.is_unspecified());
             if let Some((_, first)) = clash {
                 let port = std::net::SocketAddr::new(address, mapping.host_port).to_string();
-                problems
-                    .add(Problem::new(Fault::PortClash { port }, *span).label("again here").also(*first, "first here"));
+                problems.add(
+                    Problem::new(Fault::PortClash { port }, *span)
+                        .label("again here")
+                        .also(*first, "first here"),
+                );
             }
             others.push((address, *span));
         }
@@ -66,9 +81,18 @@ pub(super) fn volume(text: &Spanned<String>) -> Result<Volume, Problem> {
         ([source, target, ..], Some(read_only))
             if parts.len() <= 3 && !source.is_empty() && target.starts_with('/') =>
         {
-            Ok(Volume { source: (*source).to_owned(), target: (*target).to_owned(), read_only })
+            Ok(Volume {
+                source: (*source).to_owned(),
+                target: (*target).to_owned(),
+                read_only,
+            })
         }
-        _ => Err(Problem::new(Fault::BadVolume { text: text.value.clone() }, text.span)
-            .help("write it like `./data:/data` or `/srv/data:/data:ro`; the target is absolute")),
+        _ => Err(Problem::new(
+            Fault::BadVolume {
+                text: text.value.clone(),
+            },
+            text.span,
+        )
+        .help("write it like `./data:/data` or `/srv/data:/data:ro`; the target is absolute")),
     }
 }
