@@ -89,8 +89,11 @@ impl<'a> Repetition<'a> {
     }
 
     async fn start_lab(&mut self) -> Result<RunningLab, (Failure, Result<(), ExperimentError>)> {
+        // Not begun, so nothing to stop: a lab of this name would be somebody else's.
+        if *self.stop.borrow() {
+            return Err((interrupted(), Ok(())));
+        }
         let started = tokio::select! {
-            biased;
             () = stopped(&mut self.stop) => None,
             started = self.factory.start(&self.planned.topology) => Some(started),
         };

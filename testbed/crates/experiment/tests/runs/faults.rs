@@ -22,6 +22,10 @@ pub(crate) const TESTS: &[super::Test] = &[
         an_interruption_of_the_start,
     ),
     (
+        "faults::an_interruption_before_the_start_touches_no_lab",
+        an_interruption_before_the_start,
+    ),
+    (
         "faults::a_lab_that_does_not_start_is_an_error",
         a_lab_that_does_not_start,
     ),
@@ -112,6 +116,26 @@ fn an_interruption_of_the_start() {
     assert_eq!(labs.calls(), ["start fake", "stop fake"]);
     assert_eq!(summary.failure.unwrap().kind, FailureKind::Interrupted);
     assert_eq!(summary.cells[0].repetitions[0].start, None);
+}
+
+fn an_interruption_before_the_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let users = flow("users", "user1", PORT_OF_NOBODY, 20.0, Duration::from_secs(1));
+    let experiment = experiment(vec![users], Vec::new());
+    let (labs, watcher) = (FakeLabs::new(), Watcher::new());
+    watcher.stop.send_replace(true);
+    let summary = block_on(run(
+        &experiment,
+        &labs,
+        options(folder.path(), &watcher),
+        &watcher,
+    ))
+    .unwrap();
+    assert_eq!(summary.failure.unwrap().kind, FailureKind::Interrupted);
+    assert!(
+        labs.calls().is_empty(),
+        "a lab of this name would be somebody else's"
+    );
 }
 
 /// Runs an experiment on `labs` that is expected to fail, and gives the failure's text.
