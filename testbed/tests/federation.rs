@@ -290,7 +290,7 @@ fn a_full_disk_in_the_run_folder_ends_the_run_cleanly() {
         .unwrap();
     assert_eq!(output.status.code(), Some(5), "{}", text(&output));
     let message = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(message.contains("No space left on device"), "{message}");
+    assert!(message.contains("no space left on the disk"), "{message}");
     assert!(!Path::new(&lab.state().join(&lab.name)).exists());
     lab.assert_gone(&Default::default());
 }

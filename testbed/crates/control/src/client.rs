@@ -184,10 +184,10 @@ impl Client {
             .await
             .map_err(|error| self.broken(&error))?;
         let connection = tokio::spawn(connection);
-        let mut request = http::Request::builder()
-            .method(method)
-            .uri(path)
-            .header("host", "lab");
+        let mut request = http::Request::builder().method(method).uri(path);
+        if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("host")) {
+            request = request.header("host", "lab");
+        }
         for (name, value) in headers {
             request = request.header(name, value);
         }

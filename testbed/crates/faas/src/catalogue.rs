@@ -173,6 +173,12 @@ mod tests {
         assert!(catalogue.find("ghcr.io/nope/none").is_none());
         for (name, image) in catalogue.iter() {
             assert!(!image.description.is_empty(), "{name}");
+            let command = image.environment.get("fprocess").cloned();
+            assert_eq!(
+                fprocess(&catalogue, &format!("ghcr.io/openfaas/{name}:latest")),
+                command,
+                "{name}"
+            );
         }
     }
 

@@ -4,10 +4,10 @@
 
 mod common;
 
-use std::io::{Read, Write};
+use std::io::Write;
 use std::time::{Duration, Instant};
 
-use common::{Platform, Reply, connect, eventually, exchange, function, is_alive};
+use common::{Platform, Reply, connect, eventually, exchange, function, is_alive, read_reply};
 use dfaas_faas::{FunctionDeployment, Options};
 
 #[test]
@@ -170,9 +170,7 @@ fn a_body_that_does_not_come_is_given_up() {
     stream
         .write_all(b"POST /function/cat HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nabc")
         .unwrap();
-    let mut raw = [0; 4096];
-    let read = stream.read(&mut raw).unwrap();
-    assert_eq!(Reply::parse(&raw[..read]).unwrap().status, 400);
+    assert_eq!(read_reply(&mut stream).status, 400);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::error::LabError;
 use crate::progress::{LabRequest, Progress};
@@ -16,6 +16,9 @@ use crate::{labs, ledger};
 
 /// The hidden verb of the command line program that runs [`crate::supervise`].
 pub const SUPERVISOR_VERB: &str = "supervise";
+
+/// How long the kernel may take to end a killed supervisor.
+const KILLED_SUPERVISOR_LIMIT: Duration = Duration::from_secs(10);
 
 /// Starts the lab and returns when it is ready. `on_progress` sees every milestone; when `interrupted` becomes true,
 /// everything is undone and the result is [`LabError::Interrupted`].
@@ -43,9 +46,12 @@ pub fn start(
         Outcome::Failed {
             message,
             exit_code,
-            left,
+            mut left,
         } => {
             supervisor.wait_unless_kept();
+            if !supervisor.kept {
+                left.extend(clean_up(&state)?); // of a supervisor that failed before it had a lab to take down
+            }
             if !left.is_empty() {
                 return Err(LabError::Left {
                     name: state.name().to_owned(),
@@ -82,9 +88,16 @@ pub fn start(
 
 /// Claims the lab's name: the directory exists and is locked afterwards. What a killed supervisor left is removed first.
 fn claim(state: &StateDirectory) -> Result<File, LabError> {
+    let deadline = Instant::now() + KILLED_SUPERVISOR_LIMIT;
     loop {
         let fresh = state.claim()?;
         let Some(lock) = state.try_lock()? else {
+            // The kernel may still be busy with the last threads of a supervisor that was killed just now.
+            let killed = state.supervisor().is_some() && !state.supervisor_lives();
+            if killed && Instant::now() < deadline {
+                std::thread::sleep(Duration::from_millis(5));
+                continue;
+            }
             let pid = state.supervisor().map_or(0, |it| it.pid);
             return Err(LabError::NameTaken {
                 name: state.name().to_owned(),

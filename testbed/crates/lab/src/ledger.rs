@@ -20,7 +20,7 @@ use crate::error::LabError;
 /// How one step is undone.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "undo")]
-pub enum Undo {
+pub(crate) enum Undo {
     /// End a process, known by pid *and* start time.
     EndProcess {
         /// Process id.
@@ -37,7 +37,7 @@ pub enum Undo {
 
 /// The writing side, owned by the supervisor.
 #[derive(Debug)]
-pub struct Ledger {
+pub(crate) struct Ledger {
     path: PathBuf,
     file: Mutex<File>,
 }
@@ -47,7 +47,7 @@ impl Ledger {
     ///
     /// # Errors
     /// When the file cannot be opened.
-    pub fn open(path: &Path) -> Result<Self, LabError> {
+    pub(crate) fn open(path: &Path) -> Result<Self, LabError> {
         let file = File::options()
             .create(true)
             .append(true)
@@ -64,7 +64,7 @@ impl Ledger {
     ///
     /// # Errors
     /// When the entry cannot be written; the step must not run then.
-    pub fn record(&self, undo: &Undo) -> Result<(), LabError> {
+    pub(crate) fn record(&self, undo: &Undo) -> Result<(), LabError> {
         let write_error = |source| LabError::file("write", &self.path, source);
         let mut line = serde_json::to_vec(undo).map_err(|error| write_error(error.into()))?;
         line.push(b'\n');
@@ -80,7 +80,7 @@ impl Ledger {
 ///
 /// # Errors
 /// When the file exists but cannot be read.
-pub fn read(path: &Path) -> Result<Vec<Undo>, LabError> {
+pub(crate) fn read(path: &Path) -> Result<Vec<Undo>, LabError> {
     let file = match File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -98,7 +98,7 @@ pub fn read(path: &Path) -> Result<Vec<Undo>, LabError> {
 }
 
 /// Undoes all entries, last first, and goes on after a failure. Returns what is left, in words.
-pub fn replay(entries: &[Undo]) -> Vec<String> {
+pub(crate) fn replay(entries: &[Undo]) -> Vec<String> {
     let mut left = Vec::new();
     for entry in entries.iter().rev() {
         match entry {

@@ -174,7 +174,7 @@ impl StateDirectory {
 }
 
 /// The directory of all labs: `/run/dfaas-testbed`, below `$XDG_RUNTIME_DIR` for other users than root.
-pub fn root() -> PathBuf {
+pub(crate) fn root() -> PathBuf {
     if let Some(path) = std::env::var_os(STATE_ROOT_VARIABLE) {
         return path.into();
     }

@@ -56,6 +56,8 @@ pub enum Fault {
     CountWithoutIndex { name: String },
     #[error("more than {limit} nodes or links")]
     TooMany { limit: u64 },
+    #[error("all copies together hold more than {limit} values")]
+    TooBig { limit: u64 },
     #[error("the topology has no nodes")]
     NoNodes,
     #[error("node `{name}` has no kind")]

@@ -12,12 +12,16 @@ use serde_yaml::{DuplicateKeyPolicy, Error, Location, Spanned};
 use crate::document::tree::{Key, Map, Scalar, Span, Tree, Value};
 use crate::error::{Fault, Problem};
 
+/// No file needs more levels; the parser's own limit (64) is more than an unoptimized build's stack holds.
+const DEEPEST: usize = 20;
+
 /// Parses one YAML document. `source` is the number its spans will carry.
 pub(crate) fn parse(text: &str, source: u32) -> Result<Tree, Problem> {
     let options = serde_yaml::options! {
         // Duplicates are reported by us, with both places.
         duplicate_keys: DuplicateKeyPolicy::PassThrough,
         strict_booleans: true,
+        budget: serde_yaml::budget! { max_depth: DEEPEST },
         with_snippet: false,
     };
     let whole = Span {
@@ -40,8 +44,11 @@ fn problem(error: &Error, text: &str, source: u32) -> Problem {
         .map(|location| Converter { text, source }.span(location));
     // The position is shown by the caret; the crate's own sentence repeats it at the end.
     let mut reason = plain.to_string().lines().next().unwrap_or_default().to_owned();
-    if let Some(end) = reason.rfind(" at line ") {
+    if let Some(end) = reason.find(" at line ") {
         reason.truncate(end);
+    }
+    if let Some(limit) = reason.strip_prefix("budget breached: ") {
+        reason = format!("too deep, too long or with too many aliases ({limit})");
     }
     let problem = Problem::new(
         Fault::Yaml { reason },

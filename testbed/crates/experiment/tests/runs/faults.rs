@@ -8,7 +8,7 @@ use dfaas_model::{Bound, Event, EventAction, Experiment, Metric, NodeAction};
 
 use super::block_on;
 use super::fake_lab::{FakeLabs, Watcher};
-use super::results::{federation, options};
+use super::results::{assert_written, federation, options};
 use super::scenario::{expectation, experiment, flow};
 use crate::common::{Received, Server, reply};
 
@@ -164,8 +164,7 @@ fn failing(labs: &FakeLabs, kind: FailureKind, events: Vec<Event>) -> String {
         "the second repetition is not begun"
     );
     assert_eq!(summary.cells[0].repetitions[0].failure, Some(failure.clone()));
-    let written = fs::read(folder.path().join("summary.json")).unwrap();
-    assert_eq!(serde_json::from_slice::<Summary>(&written).unwrap(), summary);
+    assert_written(folder.path(), &summary);
     failure.text
 }
 

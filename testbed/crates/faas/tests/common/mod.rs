@@ -170,6 +170,31 @@ pub(crate) fn send_raw(address: SocketAddr, request: &[u8]) -> Reply {
     reply
 }
 
+/// Reads one reply with its whole body from a connection that stays open.
+pub(crate) fn read_reply(stream: &mut TcpStream) -> Reply {
+    let mut raw = Vec::new();
+    let mut part = [0; 4096];
+    loop {
+        // The end of a function's process is a signal to this one, too.
+        let read = match stream.read(&mut part) {
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
+            read => read.unwrap(),
+        };
+        raw.extend_from_slice(&part[..read]);
+        let Some(reply) = Reply::parse(&raw) else {
+            assert!(read > 0, "no reply");
+            continue;
+        };
+        let length = reply
+            .header("Content-Length")
+            .map_or(0, |length| length.parse().unwrap());
+        if reply.body.len() == length {
+            return reply;
+        }
+        assert!(read > 0, "half a reply");
+    }
+}
+
 pub(crate) fn connect(address: SocketAddr) -> TcpStream {
     let stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();

@@ -5,6 +5,8 @@ use crate::error::{Fault, Problem, Problems};
 
 /// More nodes or links than this are refused rather than built.
 const LIMIT: u64 = 20_000;
+/// More values than this in all copies of one item are refused too: a small file must not fill the memory.
+const VALUES: u64 = 4_000_000;
 
 /// Expands the counts in `nodes` and `links`.
 pub(crate) fn expand(root: &mut Tree, problems: &mut Problems) {
@@ -97,11 +99,24 @@ fn take_count(item: &mut Tree, so_far: usize, problems: &mut Problems) -> Option
         problems.add(Problem::new(fault, count.span).label("how many"));
         return Some(None);
     };
-    if number.saturating_add(so_far as u64) > LIMIT {
-        problems.add(Problem::new(Fault::TooMany { limit: LIMIT }, count.span).label("too many"));
-        return Some(None);
+    let fault = if number.saturating_add(so_far as u64) > LIMIT {
+        Fault::TooMany { limit: LIMIT }
+    } else if number.saturating_mul(size(item)) > VALUES {
+        Fault::TooBig { limit: VALUES }
+    } else {
+        return Some(Some(number));
+    };
+    problems.add(Problem::new(fault, count.span).label("too many"));
+    Some(None)
+}
+
+/// Number of values in a tree.
+fn size(tree: &Tree) -> u64 {
+    1 + match &tree.value {
+        Value::Null | Value::Scalar(_) => 0,
+        Value::List(items) => items.iter().map(size).sum(),
+        Value::Map(map) => map.entries.iter().map(|(_, value)| size(value)).sum(),
     }
-    Some(Some(number))
 }
 
 fn with_index(tree: &Tree, index: u64) -> Tree {

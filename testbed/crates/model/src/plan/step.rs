@@ -7,7 +7,6 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use crate::topology::{Backend, Impairment, Limits, PortMapping};
-use crate::units::ByteSize;
 
 /// One step of a plan.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -195,94 +194,6 @@ impl Action {
     }
 }
 
-/// One line that a person can read, without its heading's word.
-impl fmt::Display for Action {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Action::CreateNamespace {
-                namespace,
-                forward,
-                bridge,
-            } => {
-                let role = match (forward, bridge) {
-                    (_, true) => "  bridge",
-                    (true, false) => "  forwards",
-                    (false, false) => "",
-                };
-                write!(formatter, "{namespace}{role}")
-            }
-            Action::CreateLink {
-                link,
-                ends: [first, second],
-            } => {
-                write!(
-                    formatter,
-                    "{link}  {}:{} ── {} | {} ── {}:{}  mtu {}",
-                    first.namespace,
-                    first.interface,
-                    first.midpoint,
-                    second.midpoint,
-                    second.namespace,
-                    second.interface,
-                    first.mtu,
-                )
-            }
-            Action::AddAddress {
-                namespace,
-                interface,
-                address,
-            } => {
-                write!(formatter, "{namespace}:{interface}  {address}")
-            }
-            Action::AddRoute {
-                namespace,
-                destination,
-                via,
-            } => {
-                write!(formatter, "{namespace}  {destination} via {via}")
-            }
-            Action::AddNeighbour {
-                namespace,
-                interface,
-                address,
-                mac,
-            } => {
-                write!(
-                    formatter,
-                    "{namespace}:{interface}  {address} is {}",
-                    MacText(*mac)
-                )
-            }
-            Action::RaiseBridge { namespace } => formatter.write_str(namespace),
-            Action::Impair {
-                link,
-                forward,
-                backward,
-                backend,
-            } => {
-                let backend = match backend {
-                    Backend::Auto => "auto",
-                    Backend::Tc => "tc",
-                    Backend::Wire => "wire",
-                };
-                if forward == backward {
-                    write!(formatter, "{link}  {forward}  ({backend})")
-                } else {
-                    write!(
-                        formatter,
-                        "{link}  forward {forward}; backward {backward}  ({backend})"
-                    )
-                }
-            }
-            Action::LimitNode { node, limits } => write!(formatter, "{node}  {}", LimitsText(limits)),
-            Action::StartNode { node } | Action::AwaitReady { node } => formatter.write_str(node),
-            Action::StartService { node, service } => write!(formatter, "{node}  {service}"),
-            Action::RunCommand { node, command } => write!(formatter, "{node}  {command}"),
-            Action::PublishPort { node, mapping } => write!(formatter, "{node}  {mapping}"),
-        }
-    }
-}
-
 /// A hardware address as `02:df:00:00:00:01`.
 pub(crate) struct MacText(pub(crate) [u8; 6]);
 
@@ -290,20 +201,5 @@ impl fmt::Display for MacText {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let [a, b, c, d, e, f] = self.0;
         write!(formatter, "{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{f:02x}")
-    }
-}
-
-struct LimitsText<'a>(&'a Limits);
-
-impl fmt::Display for LimitsText<'_> {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let parts = [
-            self.0.cpus.map(|cpus| format!("cpus {cpus}")),
-            self.0
-                .memory_bytes
-                .map(|bytes| format!("memory {}", ByteSize(bytes))),
-            self.0.pids.map(|pids| format!("pids {pids}")),
-        ];
-        formatter.write_str(&parts.into_iter().flatten().collect::<Vec<_>>().join(", "))
     }
 }

@@ -67,6 +67,8 @@ cases! {
     count_without_index: "nodes:\n  h: { kind: host, count: 3 }\n";
     count_that_clashes: "nodes:\n  h2: { kind: host }\n  h{i}: { kind: host, count: 3 }\n";
     too_many: "nodes:\n  h{i}: { kind: host, count: 1000000 }\n";
+    too_much: &format!("nodes:\n  h{{i}}: {{ kind: host, count: 20000, exec: [{}] }}\n", vec!["a"; 210].join(","));
+    too_deep: &format!("nodes: {}\n", format!("{}{}", "[".repeat(70), "]".repeat(70)));
     bad_address: "nodes:\n  a: { kind: host, interfaces: { eth0: { addresses: [10.0.0.1] } } }\n  b: { kind: host }\nlinks:\n  - endpoints: [a, b]\n";
     network_as_address: "nodes:\n  a: { kind: host, interfaces: { eth0: { addresses: [10.0.0.0/24] } } }\n  b: { kind: host }\nlinks:\n  - endpoints: [a, b]\n";
     address_clash: "nodes:\n  a: { kind: host, interfaces: { eth0: { addresses: [10.1.0.1/24] } } }\n  b: { kind: host, interfaces: { eth0: { addresses: [10.1.0.1/24] } } }\nlinks:\n  - endpoints: [a, b]\n";
@@ -78,6 +80,15 @@ cases! {
     interface_without_link: "nodes:\n  a: { kind: host, interfaces: { eth1: { addresses: [10.1.0.1/24] } } }\n  b: { kind: host }\nlinks:\n  - endpoints: [a, b]\n";
     missing_include: "include: [nowhere.yaml]\nnodes:\n  a: { kind: host }\n";
     several_at_once: "nodes:\n  a: { kind: hots }\n  b: { kind: host, cpu: 1 }\nlinks:\n  - { endpoints: [a, c], delay: 5 }\n";
+}
+
+#[test]
+fn aliases_cannot_fill_the_memory() {
+    let aliases = vec!["*b"; 100_000].join(", ");
+    let text = format!("nodes:\n  a: &a [x, x, x, x, x]\n  b: &b [*a, *a, *a, *a]\n  c: [{aliases}]\n");
+    let error = load_topology("lab.yaml", &files(&[("lab.yaml", &text)]), &[]).unwrap_err();
+    assert!(error.to_string().contains("too many aliases"), "{error}");
+    assert_eq!(error.position().map(|(_, line, _)| line), Some(4));
 }
 
 #[test]
