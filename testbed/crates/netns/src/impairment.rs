@@ -12,10 +12,10 @@ const ETHERNET: u32 = 18;
 const SMALLEST_FRAME: u64 = 60;
 /// How late the kernel's timer may be without a loss of rate: what could have been sent meanwhile goes out at once.
 const LATENESS: Duration = Duration::from_millis(2);
-/// How long a queue behind a rate is unless given, as `latency` in many tbf examples.
+/// How long a queue in front of a rate is unless given, as `latency` in many tbf examples.
 const QUEUE: Duration = Duration::from_millis(50);
-/// The shortest queue behind a rate, in full frames, so that a slow link can hold the packets one window of a sender is made of.
-const SHORTEST_QUEUE: u32 = 16;
+/// The shortest queue in front of a rate unless given, in bytes: ten full frames, as in the user-space backend.
+const SHORTEST_QUEUE: u32 = 10 * 1514;
 /// Packets per second that are assumed to enter a delay when the link has no rate; a machine that does more has no time left for
 /// anything else.
 const MOST_PACKETS: u64 = 1_000_000;
@@ -48,7 +48,7 @@ pub struct KernelImpairment {
     pub rate: Option<u64>,
     /// Bytes added to each frame before the rate counts it (preamble, gap and checksum of real Ethernet are 24).
     pub overhead: u16,
-    /// Bytes that may wait for the rate; none for 50 ms worth, at least 16 full frames.
+    /// Bytes that may wait for the rate; none for 50 ms worth, at least ten full frames.
     pub queue_bytes: Option<u32>,
     /// Start of the random numbers, for kernels that can be given one (6.6 and later).
     pub seed: Option<u64>,
@@ -153,7 +153,6 @@ impl KernelImpairment {
             let bytes = u128::from(rate) * time.as_nanos() / 1_000_000_000;
             u32::try_from(bytes).unwrap_or(u32::MAX)
         };
-        let shortest = frame.saturating_mul(SHORTEST_QUEUE);
         TokenBucket {
             rate,
             // One frame, since a longer packet would be dropped; and on top, what a late timer leaves unsent. Without that, each packet of a
@@ -161,7 +160,7 @@ impl KernelImpairment {
             burst: bytes_in(LATENESS).saturating_add(frame),
             limit: self
                 .queue_bytes
-                .unwrap_or_else(|| bytes_in(QUEUE).max(shortest))
+                .unwrap_or_else(|| bytes_in(QUEUE).max(SHORTEST_QUEUE))
                 .max(frame),
             overhead: self.overhead,
         }
@@ -243,7 +242,7 @@ mod tests {
             (125_000_000, 251_518, 6_250_000)
         );
         let slow = queues(rate(64_000)).bucket.unwrap();
-        assert_eq!((slow.rate, slow.burst, slow.limit), (8_000, 1534, 16 * 1518));
+        assert_eq!((slow.rate, slow.burst, slow.limit), (8_000, 1534, 15_140));
         let given = KernelImpairment {
             queue_bytes: Some(100_000),
             ..rate(1_000_000_000)
