@@ -1,4 +1,5 @@
 //! Labs with `dfaas` nodes, and scenarios on them: the whole chain, and its bad days.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod support;
 
@@ -117,15 +118,6 @@ fn a_killed_supervisor_takes_the_services_with_it() {
 fn a_service_that_dies_at_start_is_named_with_its_last_words() {
     if !federation() {
         return;
-    }
-    let lab = Lab::new(
-        "name: NAME\nnodes:\n  n1: { kind: dfaas, agent: { recalc_period: soon }, functions: { figlet: { maxrate: 10 } } }\n",
-    );
-    let output = lab.run(&["up", lab.file().to_str().unwrap()]);
-    let message = String::from_utf8_lossy(&output.stderr).into_owned();
-    if output.status.code() == Some(2) {
-        // The model knows this variable and refuses the value before anything starts: better still.
-        assert!(message.contains("soon"), "{message}");
     }
     let lab = Lab::new("name: NAME\nnodes:\n  n1: { kind: dfaas, agent: { binary: /bin/false } }\n");
     let output = lab.run(&["up", lab.file().to_str().unwrap()]);

@@ -1,4 +1,5 @@
 //! The verbs that only read files.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod support;
 

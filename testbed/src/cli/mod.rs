@@ -105,6 +105,9 @@ pub(crate) struct Overrides {
 
 /// Carries a verb out and returns the exit code.
 pub(crate) fn dispatch(arguments: Arguments) -> Result<u8, CliError> {
+    if !matches!(arguments.verb, Verb::Supervise) {
+        show_warnings(); // the supervisor has a log of its own
+    }
     match arguments.verb {
         Verb::Init(arguments) => init::run(&arguments),
         Verb::Check(arguments) => check::run(&arguments),
@@ -126,6 +129,13 @@ pub(crate) fn dispatch(arguments: Arguments) -> Result<u8, CliError> {
         Verb::NodeInit => dfaas_process::init_main(),
         Verb::Load => Ok(u8::try_from(dfaas_experiment::load_main()).unwrap_or(5)),
     }
+}
+
+/// Warnings go to people; `DFAAS_TESTBED_LOG=debug` shows more.
+fn show_warnings() {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("DFAAS_TESTBED_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
+    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).without_time().try_init();
 }
 
 /// Runs one verb's calls to a supervisor.

@@ -28,8 +28,7 @@ pub(crate) async fn take_down(lab: &Arc<Lab>) -> Vec<String> {
         if let Some(links) = links {
             links.stop();
         }
-        let Some(network) = network else { return None };
-        match Arc::try_unwrap(network) {
+        match Arc::try_unwrap(network?) {
             Ok(network) => network.close(DEVICE_LIMIT).err().map(|error| error.to_string()),
             // A connection into a node is still being made; the network goes with it, and with this process at the latest.
             Err(shared) => {
