@@ -110,10 +110,11 @@ fn run(config_file: Option<&Path>) -> Result<(), Failure> {
 }
 
 fn start_log(node: &NodeConfig) {
+    // A first node without peers is no news; the Kademlia library warns of it.
     let level = if node.debug {
         "info,dfaas_agent=debug"
     } else {
-        "warn,dfaas_agent=info"
+        "warn,libp2p_kad=error,dfaas_agent=info"
     };
     let log = tracing_subscriber::fmt()
         .with_writer(std::io::stderr)

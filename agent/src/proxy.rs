@@ -1,8 +1,8 @@
 //! HAProxy: its configuration as a typed model, and the steering of a running one.
 //!
-//! The set of functions and of peer servers is written into the configuration, so that a change of it needs a reload.
-//! Everything that changes every period does not: capacities, known peers and limits are map files, weights are set,
-//! both through the Runtime API. Files always hold the state in force, so that an HAProxy which starts again by itself,
+//! Each function has a backend, so that a function that comes or goes needs a reload. Nothing else does: capacities,
+//! known peers and limits are map files, peers' servers are added and weighed, all through the Runtime API (a peer that
+//! moves, or comes back after it was gone, still takes a reload). Files always hold the state in force, so that an HAProxy which starts again by itself,
 //! or is reloaded by somebody else, comes back with it.
 
 mod control;
@@ -12,6 +12,7 @@ mod files;
 mod maps;
 mod model;
 mod render;
+mod servers;
 mod socket;
 mod steering;
 

@@ -6,6 +6,9 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
+/// With more nodes than this, only one of two that know each other dials at once, and the other if nothing comes of it:
+/// both would, and half of all connections would be for nothing.
+const FEW: usize = 8;
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// Bootstrap nodes and what became of them.
@@ -25,14 +28,15 @@ struct Target {
 }
 
 impl Redial {
-    /// All nodes, due at once. Without `force`, each is tried a single time.
+    /// All nodes, due at once or soon. Without `force`, each is tried a single time.
     pub(super) fn new(nodes: &[(PeerId, Multiaddr)], own: PeerId, force: bool, now: Instant) -> Self {
         let mut targets: BTreeMap<PeerId, Target> = BTreeMap::new();
         for (peer, address) in nodes.iter().filter(|(peer, _)| *peer != own) {
+            let wait = nodes.len() > FEW && own > *peer;
             let fresh = || Target {
                 addresses: Vec::new(),
                 pause: FIRST_PAUSE,
-                due: Some(now),
+                due: Some(if wait { now + FIRST_PAUSE } else { now }),
             };
             targets
                 .entry(*peer)
@@ -120,6 +124,22 @@ mod tests {
         assert_eq!(redial.next(), None);
         redial.disconnected(&peer, now);
         assert_eq!(redial.next(), Some(now + FIRST_PAUSE));
+    }
+
+    #[test]
+    fn of_two_among_many_one_dials_first() {
+        let now = Instant::now();
+        let address: Multiaddr = "/ip4/10.0.0.2/tcp/6000".parse().unwrap();
+        let nodes: Vec<(PeerId, Multiaddr)> = (0..10).map(|_| (PeerId::random(), address.clone())).collect();
+        let at_once = |own: PeerId| {
+            let due = Redial::new(&nodes, own, true, now).due(now);
+            due.into_iter().map(|(peer, _)| peer).collect::<Vec<_>>()
+        };
+        for (one, _) in &nodes {
+            for (other, _) in nodes.iter().filter(|(other, _)| other != one) {
+                assert_ne!(at_once(*one).contains(other), at_once(*other).contains(one));
+            }
+        }
     }
 
     #[test]

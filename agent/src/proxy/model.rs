@@ -68,10 +68,16 @@ impl Desired {
             .unwrap_or(0)
     }
 
-    /// Whether going from `other` to this takes a reload: backends or servers differ.
+    /// Whether the same functions have a backend as in `other`.
     #[must_use]
-    pub fn needs_reload_from(&self, other: &Self) -> bool {
-        self.forwardable() != other.forwardable() || !self.servers().eq(other.servers())
+    pub fn has_backends_of(&self, other: &Self) -> bool {
+        self.forwardable() == other.forwardable()
+    }
+
+    /// The proxy of a peer, once it is known.
+    #[must_use]
+    pub fn server(&self, peer: &str) -> Option<PeerAddress> {
+        self.peers.get(peer).copied().flatten()
     }
 }
 
@@ -93,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_and_silent_peers_need_no_reload() {
+    fn only_functions_make_backends() {
         let mut other = desired();
         other.functions.insert("figlet".to_owned(), 20);
         other
@@ -102,20 +108,20 @@ mod tests {
         other
             .weights
             .insert("figlet".to_owned(), BTreeMap::from([("n2".to_owned(), 40)]));
-        other.peers.remove("n3");
-        assert!(!other.needs_reload_from(&desired()));
+        other.peers.clear();
+        assert!(other.has_backends_of(&desired()));
+        let mut function = desired();
+        function.functions.insert("ocr".to_owned(), 1);
+        assert!(!function.has_backends_of(&desired()));
+        let mut remote = desired();
+        remote.weights.insert("ocr".to_owned(), BTreeMap::new());
+        assert!(!remote.has_backends_of(&desired()));
     }
 
     #[test]
-    fn functions_and_servers_do() {
-        let mut function = desired();
-        function.functions.insert("ocr".to_owned(), 1);
-        assert!(function.needs_reload_from(&desired()));
-        let mut remote = desired();
-        remote.weights.insert("ocr".to_owned(), BTreeMap::new());
-        assert!(remote.needs_reload_from(&desired()));
-        let mut server = desired();
-        server.peers.remove("n2");
-        assert!(server.needs_reload_from(&desired()));
+    fn a_silent_peer_has_no_server() {
+        assert_eq!(desired().servers().count(), 1);
+        assert!(desired().server("n2").is_some());
+        assert!(desired().server("n3").is_none() && desired().server("n4").is_none());
     }
 }

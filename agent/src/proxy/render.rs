@@ -57,6 +57,7 @@ pub fn render(
         generation,
         binds: node.binds.iter().map(|address| bind_arguments(address)).collect(),
         metrics_bind: bind_arguments(&node.metrics_bind),
+        server_check: SERVER_CHECK,
         tables: if node.peers_bind.is_some() {
             " peers tables"
         } else {
@@ -74,6 +75,9 @@ pub fn render(
     // HAProxy refuses a last line without its end.
     Ok(if text.ends_with('\n') { text } else { text + "\n" })
 }
+
+/// How a peer's server is checked: it is taken out within six seconds of its last answer, and back at the first.
+pub(super) const SERVER_CHECK: &str = "check inter 2s fall 3 rise 1";
 
 /// Name of a peer's server in every backend.
 pub(super) fn server_name(peer: &str) -> String {
@@ -93,6 +97,7 @@ struct Configuration<'a> {
     generation: u32,
     binds: Vec<String>,
     metrics_bind: String,
+    server_check: &'static str,
     tables: &'static str,
     servers: Vec<Server>,
     functions: Vec<Function<'a>>,

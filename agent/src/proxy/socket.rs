@@ -14,6 +14,9 @@ const MAXIMUM_ANSWER: u64 = 4 << 20;
 /// HAProxy reads a command line into one buffer of 16 KiB.
 const MAXIMUM_LINE: usize = 8 << 10;
 
+/// The one command of ours that has something to say.
+const ADDED: &str = "New server registered.";
+
 /// One of HAProxy's sockets.
 #[derive(Clone, Debug)]
 pub struct CommandSocket {
@@ -41,14 +44,14 @@ impl CommandSocket {
             })
     }
 
-    /// Runs commands that say nothing when they succeed, as few lines as possible.
+    /// Runs commands that say nothing of interest when they succeed, as few lines as possible.
     pub(super) async fn run(&self, commands: &[String]) -> Result<(), ProxyError> {
         for line in join(commands) {
             let answer = self.ask(&line).await?;
             let complaints: Vec<&str> = answer
                 .lines()
                 .map(str::trim)
-                .filter(|line| !line.is_empty())
+                .filter(|line| !line.is_empty() && *line != ADDED)
                 .collect();
             if !complaints.is_empty() {
                 let command = line.chars().take(200).collect();

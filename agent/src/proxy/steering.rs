@@ -3,9 +3,12 @@
 use super::control::{self, MasterState};
 use super::counters::{UserCounters, parse_table};
 use super::maps;
-use super::render::{MapPaths, backend_name, render, server_name};
+use super::render::{MapPaths, render};
+use super::servers;
 use super::socket::CommandSocket;
 use super::{Desired, NodeSettings, ProxyError, files};
+use crate::strategy::NodeId;
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -53,6 +56,8 @@ pub struct Proxy {
     maps: MapPaths,
     runtime: CommandSocket,
     applied: Option<Desired>,
+    /// Peers whose servers are out of use since the last load: HAProxy keeps them, so they cannot be added again.
+    parked: BTreeSet<NodeId>,
     generation: u32,
 }
 
@@ -73,6 +78,7 @@ impl Proxy {
             maps: MapPaths::in_directory(&directory),
             runtime,
             applied: None,
+            parked: BTreeSet::new(),
             generation,
         }
     }
@@ -83,11 +89,12 @@ impl Proxy {
     /// When HAProxy does not answer or refuses. The configuration before stays in force, and the next call tries again.
     pub async fn apply(&mut self, desired: &Desired) -> Result<Change, ProxyError> {
         let serving = self.serving().await?;
-        match self.applied.take() {
-            Some(applied) if serving == Some(self.generation) && !desired.needs_reload_from(&applied) => {
-                self.change(&applied, desired).await
-            }
-            _ => self.load(desired).await,
+        let Some(applied) = self.applied.take().filter(|_| serving == Some(self.generation)) else {
+            return self.load(desired).await;
+        };
+        match self.commands(&applied, desired) {
+            Some(commands) => self.change(&applied, desired, &commands).await,
+            None => self.load(desired).await,
         }
     }
 
@@ -108,9 +115,23 @@ impl Proxy {
         Ok(number.and_then(|(number, _)| number.parse().ok()))
     }
 
-    /// Same backends and servers: maps and weights only.
-    async fn change(&mut self, applied: &Desired, desired: &Desired) -> Result<Change, ProxyError> {
-        let commands = self.commands(applied, desired);
+    /// What brings HAProxy from one state to the other; nothing when only a reload can.
+    fn commands(&self, applied: &Desired, desired: &Desired) -> Option<Vec<String>> {
+        let mut commands = servers::commands(applied, desired, &self.parked)?;
+        let old = maps::entries(&self.maps, applied);
+        let new = maps::entries(&self.maps, desired);
+        for ((path, old), (_, new)) in old.iter().zip(&new) {
+            commands.extend(maps::commands(path, old, new));
+        }
+        Some(commands)
+    }
+
+    async fn change(
+        &mut self,
+        applied: &Desired,
+        desired: &Desired,
+        commands: &[String],
+    ) -> Result<Change, ProxyError> {
         if commands.is_empty() {
             self.applied = Some(desired.clone());
             return Ok(Change::None);
@@ -119,37 +140,14 @@ impl Proxy {
         self.write_maps(desired)?;
         let text = render(&self.node, &self.maps, desired, self.generation)?;
         files::replace(&self.paths.configuration, &text)?;
-        match self.runtime.run(&commands).await {
-            Ok(()) => {
-                self.applied = Some(desired.clone());
-                Ok(Change::Commands(commands.len()))
-            }
-            Err(error) => {
-                // HAProxy's state is not what was thought; a reload makes it so.
-                tracing::warn!(%error, "reloading HAProxy instead of changing it");
-                self.load(desired).await
-            }
+        if let Err(error) = self.runtime.run(commands).await {
+            // HAProxy's state is not what was thought; a reload makes it so.
+            tracing::warn!(%error, "reloading HAProxy instead of changing it");
+            return self.load(desired).await;
         }
-    }
-
-    fn commands(&self, applied: &Desired, desired: &Desired) -> Vec<String> {
-        let old = maps::entries(&self.maps, applied);
-        let new = maps::entries(&self.maps, desired);
-        let changes = old
-            .iter()
-            .zip(&new)
-            .flat_map(|((path, old), (_, new))| maps::commands(path, old, new));
-        let mut commands: Vec<String> = changes.collect();
-        for function in desired.forwardable() {
-            for (peer, _) in desired.servers() {
-                let weight = desired.weight(function, peer);
-                if weight != applied.weight(function, peer) {
-                    let (backend, server) = (backend_name(function), server_name(peer));
-                    commands.push(format!("set server {backend}/{server} weight {weight}"));
-                }
-            }
-        }
-        commands
+        self.parked.extend(servers::parked(applied, desired));
+        self.applied = Some(desired.clone());
+        Ok(Change::Commands(commands.len()))
     }
 
     /// Writes, checks and loads a whole configuration.
@@ -172,6 +170,7 @@ impl Proxy {
             }
             return Err(error);
         }
+        self.parked.clear();
         self.applied = Some(desired.clone());
         Ok(Change::Reloaded(counters))
     }

@@ -107,7 +107,8 @@ pub(crate) async fn load(
     outcome
 }
 
-/// Whether a rate is within one per second of the expected one.
+/// Whether a rate is the expected one, but for what a machine busy with other things makes of it: the shares that are
+/// told apart here differ by more.
 pub(crate) fn near(measured: f64, expected: f64) -> bool {
-    (measured - expected).abs() <= 1.0
+    (measured - expected).abs() <= 2.0
 }
