@@ -102,8 +102,12 @@ mod tests {
         }
         errors.sort_unstable();
         assert!(errors[0] >= 0, "woke {} ns early", -errors[0]);
-        // A busy machine delays some wake-ups; the runtime's own timer would be 0.5 ms late on average.
-        assert!(errors[25] < 400_000, "median lateness {} ns", errors[25]);
+        // A busy machine delays wake-ups, but not all. The runtime's own timer rounds up to the next millisecond, so that
+        // one in ten of its wake-ups would be less than 0.1 ms late.
+        assert!(
+            errors[25] < 400_000 || errors[12] < 150_000,
+            "lateness in ns: {errors:?}"
+        );
     }
 
     #[tokio::test]

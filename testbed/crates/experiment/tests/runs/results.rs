@@ -141,7 +141,7 @@ fn a_run_counts_who_served_what() {
     assert_eq!(rows.iter().map(|row| row.second).collect::<Vec<_>>(), [0, 1]);
     // An answer that takes longer than a moment is not in the live rows.
     let shown: u64 = rows.iter().map(|row| row.requests).sum();
-    assert!((80..=100).contains(&shown), "{shown}");
+    assert!((50..=100).contains(&shown), "{shown}");
     for row in rows.iter() {
         assert_eq!(row.by_code.values().sum::<u64>(), row.requests);
         assert_eq!(row.served_by.values().sum::<u64>(), row.by_code[&200]);
@@ -432,7 +432,7 @@ fn events_happen_at_their_times() {
         ]
     );
     for event in events {
-        assert!((event.at..event.at + 0.2).contains(&event.achieved), "{event:?}");
+        assert!((event.at..event.at + 0.5).contains(&event.achieved), "{event:?}");
         assert_eq!(event.error, None);
     }
     assert_eq!(
@@ -463,5 +463,5 @@ fn load_begins_on_a_multiple_of_the_period() {
         .unwrap();
     assert_eq!(start.as_nanosecond() % 1_300_000_000, 0);
     let wait = (start.as_nanosecond() - before.as_nanosecond()) as f64 / 1e9;
-    assert!((1.0..3.0).contains(&wait), "{wait} s after the start of the run");
+    assert!((1.0..5.0).contains(&wait), "{wait} s after the start of the run");
 }
