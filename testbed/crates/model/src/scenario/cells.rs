@@ -179,7 +179,7 @@ fn cell(
     let topology = topology::resolve(
         parts.topology.clone(),
         &assignments,
-        &parts.topology_stem,
+        &parts.topology_path,
         problems,
     )?;
     if !problems.is_empty() {

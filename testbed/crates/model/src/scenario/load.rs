@@ -51,8 +51,7 @@ pub(super) struct Parts {
     pub(super) parameters: Parameters,
     pub(super) axes: Vec<Axis>,
     pub(super) topology: Tree,
-    /// Name of a topology that names itself nowhere.
-    pub(super) topology_stem: String,
+    pub(super) topology_path: String,
     /// Overrides of the topology; they win over `set:` and the matrix.
     pub(super) assignments: Vec<Assignment>,
     /// Where the scenario file begins, for problems that have no better place.
@@ -100,7 +99,7 @@ fn read(
         parameters: values(&file, &parameters, problems),
         axes: cells::axes(&file, &parameters, &topology),
         topology: topology_tree,
-        topology_stem: path::stem(&topology_file).to_owned(),
+        topology_path: topology_file,
         assignments: topology,
         file,
         whole,

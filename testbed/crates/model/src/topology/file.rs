@@ -144,7 +144,8 @@ pub(crate) struct NodeFile {
     pub(crate) pids: Option<Spanned<u64>>,
     /// Environment of everything started in it.
     pub(crate) env: Option<TextMap>,
-    /// Directories of this machine it sees: `"SOURCE:TARGET"` or `"SOURCE:TARGET:ro"`.
+    /// Directories of this machine it sees: `"SOURCE:TARGET"` or `"SOURCE:TARGET:ro"`; the source is absolute or
+    /// relative to the topology file.
     pub(crate) volumes: Option<Vec<Spanned<String>>>,
     /// Shell commands run once in it when the network is there.
     pub(crate) exec: Option<Vec<Spanned<String>>>,

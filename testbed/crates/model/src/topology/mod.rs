@@ -41,7 +41,7 @@ pub fn load_topology(
     let assignments = read_overrides(overrides, &mut sources, &mut problems);
     let topology = match tree {
         Some(tree) if problems.is_empty() => {
-            validate::resolve(tree, &assignments, path::stem(path), &mut problems)
+            validate::resolve(tree, &assignments, &path::normal(path), &mut problems)
         }
         _ => None,
     };

@@ -219,7 +219,8 @@ impl Limits {
 /// A directory of the host inside a node.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Volume {
-    /// On the host; absolute, or relative to the topology file.
+    /// On the host. Where the file has a relative path, it is taken from the directory of the topology file (and
+    /// stays relative if the topology's own path was).
     pub source: String,
     /// In the node; absolute.
     pub target: String,

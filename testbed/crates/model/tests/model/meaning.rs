@@ -253,6 +253,20 @@ fn nodes_of_every_kind_may_have_no_links() {
 }
 
 #[test]
+fn volumes_are_relative_to_the_topology_file() {
+    let text = "nodes:\n  a: { kind: host, volumes: [\"../data:/data:ro\", \"/srv:/srv\"] }\n";
+    let lab = load_topology("labs/x/lab.yaml", &files(&[("labs/x/lab.yaml", text)]), &[]).unwrap();
+    let [first, second] = lab.nodes["a"].volumes.as_slice() else {
+        panic!()
+    };
+    assert_eq!(
+        (first.source.as_str(), first.target.as_str(), first.read_only),
+        ("labs/data", "/data", true)
+    );
+    assert_eq!((second.source.as_str(), second.read_only), ("/srv", false));
+}
+
+#[test]
 fn a_file_without_a_name_gives_its_own() {
     assert_eq!(topology("nodes:\n  a: { kind: host }\n").name, "lab");
 }

@@ -68,7 +68,7 @@ cases! {
     count_that_clashes: "nodes:\n  h2: { kind: host }\n  h{i}: { kind: host, count: 3 }\n";
     too_many: "nodes:\n  h{i}: { kind: host, count: 1000000 }\n";
     too_much: &format!("nodes:\n  h{{i}}: {{ kind: host, count: 20000, exec: [{}] }}\n", vec!["a"; 210].join(","));
-    too_deep: &format!("nodes: {}\n", format!("{}{}", "[".repeat(70), "]".repeat(70)));
+    too_deep: &format!("nodes: {}{}\n", "[".repeat(70), "]".repeat(70));
     bad_address: "nodes:\n  a: { kind: host, interfaces: { eth0: { addresses: [10.0.0.1] } } }\n  b: { kind: host }\nlinks:\n  - endpoints: [a, b]\n";
     network_as_address: "nodes:\n  a: { kind: host, interfaces: { eth0: { addresses: [10.0.0.0/24] } } }\n  b: { kind: host }\nlinks:\n  - endpoints: [a, b]\n";
     address_clash: "nodes:\n  a: { kind: host, interfaces: { eth0: { addresses: [10.1.0.1/24] } } }\n  b: { kind: host, interfaces: { eth0: { addresses: [10.1.0.1/24] } } }\nlinks:\n  - endpoints: [a, b]\n";

@@ -17,14 +17,15 @@ use super::topology::{DEFAULT_SEED, NodeKind, Topology};
 use crate::document::count;
 use crate::document::decode::decode;
 use crate::document::overrides::{self, Assignment, Outcome};
+use crate::document::path;
 use crate::document::tree::{Span, Tree};
 use crate::error::{Fault, Problem, Problems};
 
-/// Checks and completes a topology's tree. `None` if it cannot be used; why is in `problems`.
+/// Checks and completes the tree of the topology file at `path`. `None` if it cannot be used; why is in `problems`.
 pub(crate) fn resolve(
     mut tree: Tree,
     assignments: &[Assignment],
-    stem: &str,
+    path: &str,
     problems: &mut Problems,
 ) -> Option<Topology> {
     let whole = Span {
@@ -50,8 +51,8 @@ pub(crate) fn resolve(
     }
     let head: TopologyFile = problems.keep(decode(&head)).unwrap_or_default();
     refuse_unsupported(&head, problems);
-    let name = lab_name(&head, stem, whole, problems);
-    let nodes = nodes::validate(&nodes, problems);
+    let name = lab_name(&head, path::stem(path), whole, problems);
+    let nodes = nodes::validate(&nodes, path, problems);
     if nodes.is_empty() && problems.is_empty() {
         let problem =
             Problem::new(Fault::NoNodes, whole).help("add a section `nodes:` with at least one node");

@@ -10,6 +10,7 @@ use super::super::topology::{
 };
 use super::{addresses, agent, names, ports};
 use crate::document::decode::decode;
+use crate::document::path;
 use crate::document::spanned::Spanned;
 use crate::document::tree::{Key, Span, Tree};
 use crate::error::{Fault, Problem, Problems};
@@ -39,7 +40,7 @@ pub(super) struct InterfaceSpans {
 pub(crate) type CheckedNodes = IndexMap<String, CheckedNode>;
 
 /// Checks every node. Nodes with problems are kept where possible, so that links to them are not reported as well.
-pub(super) fn validate(trees: &[(Key, Tree)], problems: &mut Problems) -> CheckedNodes {
+pub(super) fn validate(trees: &[(Key, Tree)], path: &str, problems: &mut Problems) -> CheckedNodes {
     let mut nodes = CheckedNodes::with_capacity(trees.len());
     for (key, tree) in trees {
         if let Err(rule) = names::check_node(&key.text) {
@@ -50,12 +51,12 @@ pub(super) fn validate(trees: &[(Key, Tree)], problems: &mut Problems) -> Checke
             };
             problems.add(Problem::new(fault, key.span).label("here"));
         }
-        nodes.insert(key.text.clone(), node(key, tree, problems));
+        nodes.insert(key.text.clone(), node(key, tree, path, problems));
     }
     nodes
 }
 
-fn node(key: &Key, tree: &Tree, problems: &mut Problems) -> CheckedNode {
+fn node(key: &Key, tree: &Tree, path: &str, problems: &mut Problems) -> CheckedNode {
     let decoded: Option<NodeFile> = if tree.is_null() {
         Some(NodeFile::default())
     } else {
@@ -82,7 +83,11 @@ fn node(key: &Key, tree: &Tree, problems: &mut Problems) -> CheckedNode {
     if readable && file.kind.is_some() {
         check_keys(kind, tree, problems);
     }
-    complete(&key.text, kind, key.span, &file, problems)
+    let mut checked = complete(&key.text, kind, key.span, &file, problems);
+    for volume in &mut checked.node.volumes {
+        volume.source = path::beside(path, &volume.source);
+    }
+    checked
 }
 
 /// Refuses keys that mean nothing for this kind of node.
@@ -118,9 +123,7 @@ pub(super) fn check_default(kind: NodeKind, file: &NodeFile, problems: &mut Prob
         let message = "defaults are for a kind already".to_owned();
         problems.add(Problem::new(Fault::Value { message }, own.span).label("not needed"));
     }
-    if kind == NodeKind::Dfaas {
-        complete("default", kind, Span::default(), file, problems);
-    }
+    complete("default", kind, Span::default(), file, problems);
 }
 
 fn complete(name: &str, kind: NodeKind, span: Span, file: &NodeFile, problems: &mut Problems) -> CheckedNode {
