@@ -182,6 +182,25 @@ fn published_ports_lead_into_the_node() {
     );
 }
 
+#[test]
+fn credentials_of_the_file_are_asked_for_and_known_to_the_agent() {
+    if !federation() {
+        return;
+    }
+    let lab = Lab::new(
+        "name: NAME\nnodes:\n  n1: { kind: dfaas, faas: { basic_auth: { user: admin, password: secret } }, functions: { env: { maxrate: 10 } } }\n",
+    );
+    lab.up(); // ready: the agent has read the list of functions
+    let list = |credentials: &[&str]| {
+        let mut arguments = vec!["exec", "n1", "--", "curl", "-s", "-o", "/dev/null", "-w", "%{http_code}"];
+        arguments.extend(credentials);
+        arguments.push("http://127.0.0.1:8080/system/functions");
+        lab.ok(&arguments)
+    };
+    assert_eq!(list(&[]), "401");
+    assert_eq!(list(&["-u", "admin:secret"]), "200");
+}
+
 const SCENARIO: &str = "
 topology: topology.yaml
 seed: 3

@@ -61,7 +61,10 @@ pub(crate) fn run(arguments: &LogsArguments) -> Result<u8, CliError> {
         let text = tail.read()?;
         print(&last_lines(&text, arguments.lines))?;
     }
-    while arguments.follow {
+    if !arguments.follow {
+        return Ok(0);
+    }
+    loop {
         std::thread::sleep(Duration::from_millis(100));
         for tail in &mut tails {
             let text = tail.read()?;
@@ -71,7 +74,6 @@ pub(crate) fn run(arguments: &LogsArguments) -> Result<u8, CliError> {
             return Ok(0); // the lab has been taken down
         }
     }
-    Ok(0)
 }
 
 /// The services of a node that have logged something, by name.

@@ -61,11 +61,14 @@ impl LabFactory for Labs {
                 .await
                 .map_err(|error| error.to_string())?
                 .map_err(|error| error.to_string())?;
-            let detail = Self::client(&topology.name)
-                .lab()
-                .await
-                .map_err(|error| error.to_string())?;
-            running_lab(&detail)
+            let described = match Self::client(&topology.name).lab().await {
+                Ok(detail) => running_lab(&detail),
+                Err(error) => Err(error.to_string()),
+            };
+            if described.is_err() {
+                self.stop(&topology.name).await?; // nobody else knows that it runs
+            }
+            described
         })
     }
 

@@ -32,11 +32,15 @@ const HAPROXY_CONFIGURATION: &str = "/run/haproxy/haproxy.cfg";
 const AGENT_KEY: &str = "/run/dfaas/agent/key.pem";
 const DEPLOYMENTS: &str = "/run/dfaas/faas/functions.json";
 const FAAS_STATE: &str = "/run/dfaas/faas/state";
+/// Where the platform finds its credentials, in files named as faasd names them.
+const SECRETS: &str = "/run/dfaas/faas/secrets";
 /// Where the testbed's own programs are visible inside a node.
 pub(crate) const NODE_PROGRAMS: &str = "/run/dfaas/bin";
 
 /// The label by which the agent knows what a node can serve, in requests per second.
 const MAXIMUM_RATE_LABEL: &str = "dfaas.maxrate";
+/// The label that tells proxies how long a function may take, in milliseconds.
+const TIMEOUT_LABEL: &str = "dfaas.timeout_ms";
 /// Where programs are looked for inside a node.
 pub(crate) const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
@@ -93,31 +97,25 @@ impl ServiceContext<'_> {
 
     fn faas(&self) -> Result<ServiceSpec, LabError> {
         let deployments: Vec<_> = self.node.functions.values().map(deployment).collect();
-        let deployments = serde_json::to_vec_pretty(&deployments).map_err(|error| LabError::Node {
-            node: self.node.name.clone(),
-            reason: error.to_string(),
-        })?;
-        let command = vec![
-            format!("{NODE_PROGRAMS}/dfaas-faas"),
-            "--gateway-port".to_owned(),
-            port::GATEWAY.to_string(),
-            "--metrics-port".to_owned(),
-            port::GATEWAY_METRICS.to_string(),
-            "--provider-port".to_owned(),
-            port::PROVIDER.to_string(),
-            "--bind".to_owned(),
-            "0.0.0.0".to_owned(),
-            "--deploy".to_owned(),
-            DEPLOYMENTS.to_owned(),
-            "--state-directory".to_owned(),
-            FAAS_STATE.to_owned(),
-        ];
-        Ok(self.service(
-            "faas",
-            command,
-            BTreeMap::new(),
-            vec![(DEPLOYMENTS.into(), deployments)],
-        ))
+        let deployments = serde_json::to_vec_pretty(&deployments)
+            .map_err(|error| LabError::Node { node: self.node.name.clone(), reason: error.to_string() })?;
+        let mut files = vec![(DEPLOYMENTS.into(), deployments)];
+        let mut command = vec![format!("{NODE_PROGRAMS}/dfaas-faas")];
+        let mut option = |name: &str, value: &str| command.extend([format!("--{name}"), value.to_owned()]);
+        option("bind", "0.0.0.0");
+        option("gateway-port", &port::GATEWAY.to_string());
+        option("metrics-port", &port::GATEWAY_METRICS.to_string());
+        option("provider-port", &port::PROVIDER.to_string());
+        option("deploy", DEPLOYMENTS);
+        option("state-directory", FAAS_STATE);
+        if let Some(credentials) = &self.node.faas.basic_auth {
+            option("basic-auth-file-directory", SECRETS);
+            let secrets = [("user", &credentials.user), ("password", &credentials.password)];
+            for (name, value) in secrets {
+                files.push((format!("{SECRETS}/basic-auth-{name}").into(), value.clone().into_bytes()));
+            }
+        }
+        Ok(self.service("faas", command, BTreeMap::new(), files))
     }
 
     fn agent(&self) -> ServiceSpec {
@@ -166,6 +164,10 @@ impl ServiceContext<'_> {
             "AGENT_HAPROXY_MASTER_SOCK_PATH",
             format!("unix://{}", sockets::MASTER),
         );
+        if let Some(credentials) = &self.node.faas.basic_auth {
+            environment.insert("AGENT_OPENFAAS_USER".to_owned(), credentials.user.clone());
+            environment.insert("AGENT_OPENFAAS_PASS".to_owned(), credentials.password.clone());
+        }
         environment.extend(
             self.node
                 .agent
@@ -204,19 +206,18 @@ impl ServiceContext<'_> {
 
 /// The body of an OpenFaaS deployment request for one function of the topology.
 fn deployment(function: &dfaas_model::Function) -> serde_json::Value {
-    let mut labels: serde_json::Map<_, _> = function
-        .labels
-        .iter()
-        .map(|(key, value)| (key.clone(), json!(value)))
-        .collect();
+    let mut labels = function.labels.clone();
     if let Some(maxrate) = function.maxrate {
-        labels.insert(MAXIMUM_RATE_LABEL.to_owned(), json!(maxrate.to_string()));
+        labels.insert(MAXIMUM_RATE_LABEL.to_owned(), maxrate.to_string());
     }
-    let image = function
-        .image
-        .clone()
-        .unwrap_or_else(|| format!("ghcr.io/openfaas/{}:latest", function.name));
-    json!({ "service": function.name, "image": image, "envVars": function.env, "labels": labels })
+    let mut environment = function.env.clone();
+    if let Some(timeout) = function.timeout {
+        let milliseconds = timeout.as_millis();
+        environment.entry("exec_timeout".to_owned()).or_insert(format!("{milliseconds}ms"));
+        labels.entry(TIMEOUT_LABEL.to_owned()).or_insert(milliseconds.to_string());
+    }
+    let image = function.image.as_ref().unwrap_or(&function.name);
+    json!({ "service": function.name, "image": image, "envVars": environment, "labels": labels })
 }
 
 fn multiaddress(address: IpAddr) -> String {
