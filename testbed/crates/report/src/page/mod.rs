@@ -164,8 +164,8 @@ fn verdict_stamp(verdict: Option<Verdict>) -> Stamp {
 fn validity_line(validity: Option<Validity>) -> &'static str {
     match validity {
         Some(Validity::Valid) => "the load was sent as asked",
-        Some(Validity::Degraded) => "links or load strayed from what was asked: check before use",
-        Some(Validity::Invalid) => "links or load did not do what was asked: do not use these numbers",
+        Some(Validity::Degraded) => "the load strayed from what was asked: check before use",
+        Some(Validity::Invalid) => "the load was not sent as asked: do not use these numbers",
         None => "whether the load was sent as asked is not known",
     }
 }
