@@ -24,8 +24,8 @@ const GATHER: Duration = Duration::from_millis(200);
 const FUNCTIONS_PAUSE: Duration = Duration::from_secs(5);
 /// The same while it does not answer.
 const FUNCTIONS_RETRY: Duration = Duration::from_millis(500);
-/// Least time between reloads, and what it grows to while peers keep coming: fifty nodes that start together must not
-/// have each of them reload fifty times.
+/// Least time between reloads, and what it grows to while they keep coming: of fifty nodes that start together and name
+/// different functions, none must reload fifty times.
 const SHORT_RELOAD_PAUSE: Duration = Duration::from_millis(500);
 const LONG_RELOAD_PAUSE: Duration = Duration::from_secs(4);
 /// After this long without a reload the pause is short again.

@@ -2,7 +2,7 @@
 //!
 //! Each function has a backend, so that a function that comes or goes needs a reload. Nothing else does: capacities,
 //! known peers and limits are map files, peers' servers are added and weighed, all through the Runtime API (a peer that
-//! moves, or comes back after it was gone, still takes a reload). Files always hold the state in force, so that an HAProxy which starts again by itself,
+//! moves to another address still takes a reload). Files always hold the state in force, so that an HAProxy which starts again by itself,
 //! or is reloaded by somebody else, comes back with it.
 
 mod control;

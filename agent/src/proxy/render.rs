@@ -57,7 +57,7 @@ pub fn render(
         generation,
         binds: node.binds.iter().map(|address| bind_arguments(address)).collect(),
         metrics_bind: bind_arguments(&node.metrics_bind),
-        server_check: SERVER_CHECK,
+        server_check: server_check(desired.servers().count()),
         tables: if node.peers_bind.is_some() {
             " peers tables"
         } else {
@@ -76,8 +76,11 @@ pub fn render(
     Ok(if text.ends_with('\n') { text } else { text + "\n" })
 }
 
-/// How a peer's server is checked: it is taken out within six seconds of its last answer, and back at the first.
-pub(super) const SERVER_CHECK: &str = "check inter 2s fall 3 rise 1";
+/// How the servers of this many peers are checked. Three missed checks take one out, the first answer brings it back.
+/// Every node checks every other, so the more there are the rarer: each node is asked five times a second at most.
+pub(super) fn server_check(peers: usize) -> String {
+    format!("check inter {}s fall 3 rise 1", (peers / 5).clamp(2, 10))
+}
 
 /// Name of a peer's server in every backend.
 pub(super) fn server_name(peer: &str) -> String {
@@ -97,7 +100,7 @@ struct Configuration<'a> {
     generation: u32,
     binds: Vec<String>,
     metrics_bind: String,
-    server_check: &'static str,
+    server_check: String,
     tables: &'static str,
     servers: Vec<Server>,
     functions: Vec<Function<'a>>,

@@ -1,62 +1,64 @@
 //! Peers' servers: adding, parking and weighing them while HAProxy runs.
 
 use super::model::Desired;
-use super::render::{SERVER_CHECK, backend_name, server_name};
+use super::render::{backend_name, server_check, server_name};
 use crate::strategy::{NodeId, PeerAddress};
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
+/// Servers out of use that HAProxy still has: one that had connections cannot be deleted, so it is parked until the next
+/// load.
+pub(super) type Parked = BTreeMap<NodeId, PeerAddress>;
+
 /// Runtime API commands that turn the servers of `old` into those of `new`. Nothing when only a reload can: other
-/// functions, a peer that moved, or one that comes back (a server that had connections cannot be deleted, so those that
-/// go are only taken out of use).
-pub(super) fn commands(old: &Desired, new: &Desired, parked: &BTreeSet<NodeId>) -> Option<Vec<String>> {
-    let moved =
-        |(peer, address): (&NodeId, PeerAddress)| old.server(peer).is_some_and(|before| before != address);
-    let back = |(peer, _): (&NodeId, _)| old.server(peer).is_none() && parked.contains(peer);
-    if !new.has_backends_of(old) || new.servers().any(moved) || new.servers().any(back) {
+/// functions, or a peer that moved.
+pub(super) fn commands(old: &Desired, new: &Desired, parked: &Parked) -> Option<Vec<String>> {
+    let had = |peer: &NodeId| old.server(peer).or_else(|| parked.get(peer).copied());
+    let moved = |(peer, address)| had(peer).is_some_and(|before| before != address);
+    if !new.has_backends_of(old) || new.servers().any(moved) {
         return None;
     }
+    let check = server_check(new.servers().count());
     let mut commands = Vec::new();
     for function in new.forwardable() {
         let backend = backend_name(function);
-        for peer in gone(old, new) {
+        for (peer, _) in gone(old, new) {
             commands.push(format!("set server {backend}/{} state maint", server_name(peer)));
         }
         for (peer, address) in new.servers() {
-            let (server, weight) = (
-                format!("{backend}/{}", server_name(peer)),
-                new.weight(function, peer),
-            );
-            if old.server(peer).is_none() {
+            let server = format!("{backend}/{}", server_name(peer));
+            let weight = new.weight(function, peer);
+            if old.server(peer).is_some() {
+                if weight != old.weight(function, peer) {
+                    commands.push(format!("set server {server} weight {weight}"));
+                }
+            } else if parked.contains_key(peer) {
+                commands.push(format!("set server {server} weight {weight}"));
+                commands.push(format!("set server {server} state ready"));
+            } else {
                 let address = SocketAddr::new(address.host, address.port);
-                commands.push(format!(
-                    "add server {server} {address} weight {weight} {SERVER_CHECK}"
-                ));
+                commands.push(format!("add server {server} {address} weight {weight} {check}"));
                 commands.push(format!("enable server {server}"));
                 commands.push(format!("enable health {server}"));
-            } else if weight != old.weight(function, peer) {
-                commands.push(format!("set server {server} weight {weight}"));
             }
         }
     }
     Some(commands)
 }
 
-/// Peers that have been taken out of use by those commands.
-pub(super) fn parked(old: &Desired, new: &Desired) -> Vec<NodeId> {
-    gone(old, new).cloned().collect()
+/// Brings the list of parked servers up to date after those commands.
+pub(super) fn repark(parked: &mut Parked, old: &Desired, new: &Desired) {
+    parked.retain(|peer, _| new.server(peer).is_none());
+    parked.extend(gone(old, new).map(|(peer, address)| (peer.clone(), address)));
 }
 
-fn gone<'a>(old: &'a Desired, new: &'a Desired) -> impl Iterator<Item = &'a NodeId> {
-    old.servers()
-        .map(|(peer, _)| peer)
-        .filter(|peer| new.server(peer).is_none())
+fn gone<'a>(old: &'a Desired, new: &'a Desired) -> impl Iterator<Item = (&'a NodeId, PeerAddress)> {
+    old.servers().filter(|(peer, _)| new.server(peer).is_none())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::collections::BTreeMap;
     use std::net::{IpAddr, Ipv4Addr};
 
     fn state(peers: &[(&str, u8, u32)]) -> Desired {
@@ -90,29 +92,41 @@ mod tests {
             "enable server be_others_func_f/node_c",
             "enable health be_others_func_f/node_c",
         ];
-        assert_eq!(commands(&old, &new, &BTreeSet::new()).unwrap(), expected);
-        assert_eq!(parked(&old, &new), ["a"]);
-        assert!(commands(&old, &old, &BTreeSet::new()).unwrap().is_empty());
+        assert_eq!(commands(&old, &new, &Parked::new()).unwrap(), expected);
+        assert!(commands(&old, &old, &Parked::new()).unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_peer_that_comes_back_finds_its_place() {
+        let (with, without) = (state(&[("a", 1, 7)]), state(&[]));
+        let mut parked = Parked::new();
+        repark(&mut parked, &with, &without);
+        let expected = [
+            "set server be_others_func_f/node_a weight 7",
+            "set server be_others_func_f/node_a state ready",
+        ];
+        assert_eq!(commands(&without, &with, &parked).unwrap(), expected);
+        assert_eq!(
+            commands(&without, &state(&[("a", 9, 7)]), &parked),
+            None,
+            "it moved"
+        );
+        repark(&mut parked, &without, &with);
+        assert!(parked.is_empty());
     }
 
     #[test]
     fn what_only_a_reload_can_do() {
         let old = state(&[("a", 1, 0)]);
         assert_eq!(
-            commands(&old, &state(&[("a", 9, 0)]), &BTreeSet::new()),
+            commands(&old, &state(&[("a", 9, 0)]), &Parked::new()),
             None,
             "moved"
-        );
-        let both = state(&[("a", 1, 0), ("b", 2, 0)]);
-        assert_eq!(
-            commands(&old, &both, &BTreeSet::from(["b".to_owned()])),
-            None,
-            "came back"
         );
         let mut functions = old.clone();
         functions.functions.insert("g".to_owned(), 1);
         assert_eq!(
-            commands(&old, &functions, &BTreeSet::new()),
+            commands(&old, &functions, &Parked::new()),
             None,
             "another function"
         );

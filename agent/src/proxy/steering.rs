@@ -4,11 +4,9 @@ use super::control::{self, MasterState};
 use super::counters::{UserCounters, parse_table};
 use super::maps;
 use super::render::{MapPaths, render};
-use super::servers;
+use super::servers::{self, Parked};
 use super::socket::CommandSocket;
 use super::{Desired, NodeSettings, ProxyError, files};
-use crate::strategy::NodeId;
-use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -56,8 +54,7 @@ pub struct Proxy {
     maps: MapPaths,
     runtime: CommandSocket,
     applied: Option<Desired>,
-    /// Peers whose servers are out of use since the last load: HAProxy keeps them, so they cannot be added again.
-    parked: BTreeSet<NodeId>,
+    parked: Parked,
     generation: u32,
 }
 
@@ -78,7 +75,7 @@ impl Proxy {
             maps: MapPaths::in_directory(&directory),
             runtime,
             applied: None,
-            parked: BTreeSet::new(),
+            parked: Parked::new(),
             generation,
         }
     }
@@ -145,7 +142,7 @@ impl Proxy {
             tracing::warn!(%error, "reloading HAProxy instead of changing it");
             return self.load(desired).await;
         }
-        self.parked.extend(servers::parked(applied, desired));
+        servers::repark(&mut self.parked, applied, desired);
         self.applied = Some(desired.clone());
         Ok(Change::Commands(commands.len()))
     }
