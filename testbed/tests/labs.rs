@@ -3,6 +3,9 @@
 
 mod support;
 
+use std::collections::BTreeSet;
+use std::process::Child;
+
 use nix::sys::signal::Signal;
 use support::{Lab, is_running, kill, root, text, wait_for};
 
@@ -261,18 +264,23 @@ fn nothing_to_take_down_is_said() {
     assert_eq!(lab.run(&["inspect", "-l", "../x"]).status.code(), Some(2));
 }
 
-#[test]
-fn ctrl_c_during_up_undoes_everything() {
-    if !root() {
-        return;
-    }
-    // A command that never ends keeps the lab from becoming ready.
+/// A lab whose `up` is under way, and its processes: a command that never ends keeps it from becoming ready.
+fn in_the_middle_of_up() -> (Lab, Child, BTreeSet<i32>) {
     let lab = Lab::new("name: NAME\nnodes:\n  a: { kind: host, exec: [\"sleep 300\"] }\n");
     let up = lab.spawn(&["up", lab.file().to_str().unwrap()]);
     wait_for("the command runs", || {
         lab.state().join(&lab.name).join("supervisor.json").exists() && lab.processes().len() >= 3
     });
     let processes = lab.processes();
+    (lab, up, processes)
+}
+
+#[test]
+fn ctrl_c_during_up_undoes_everything() {
+    if !root() {
+        return;
+    }
+    let (lab, up, processes) = in_the_middle_of_up();
     kill(i32::try_from(up.id()).unwrap(), Signal::SIGINT);
     let output = up.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(130), "{}", text(&output));
@@ -284,12 +292,7 @@ fn a_killed_up_undoes_everything() {
     if !root() {
         return;
     }
-    let lab = Lab::new("name: NAME\nnodes:\n  a: { kind: host, exec: [\"sleep 300\"] }\n");
-    let mut up = lab.spawn(&["up", lab.file().to_str().unwrap()]);
-    wait_for("the command runs", || {
-        lab.state().join(&lab.name).join("supervisor.json").exists() && lab.processes().len() >= 3
-    });
-    let processes = lab.processes();
+    let (lab, mut up, processes) = in_the_middle_of_up();
     up.kill().unwrap();
     up.wait().unwrap();
     wait_for("the supervisor undoes all", || {
@@ -306,12 +309,7 @@ fn a_supervisor_killed_during_up_is_reported_and_cleaned_up() {
     if !root() {
         return;
     }
-    let lab = Lab::new("name: NAME\nnodes:\n  a: { kind: host, exec: [\"sleep 300\"] }\n");
-    let up = lab.spawn(&["up", lab.file().to_str().unwrap()]);
-    wait_for("the command runs", || {
-        lab.state().join(&lab.name).join("supervisor.json").exists() && lab.processes().len() >= 3
-    });
-    let processes = lab.processes();
+    let (lab, up, processes) = in_the_middle_of_up();
     kill(lab.supervisor_pid(), Signal::SIGKILL);
     let output = up.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(5), "{}", text(&output));

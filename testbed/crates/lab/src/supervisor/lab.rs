@@ -149,11 +149,7 @@ impl Lab {
     }
 
     pub(crate) fn similar_node(&self, node: &str) -> Option<&str> {
-        let names = self.request.topology.nodes.keys();
-        let near = names.map(|name| (strsim::damerau_levenshtein(node, name), name));
-        near.filter(|(distance, _)| *distance <= 2)
-            .min()
-            .map(|(_, name)| name.as_str())
+        dfaas_model::closest(node, self.request.topology.nodes.keys().map(String::as_str))
     }
 
     pub(crate) fn running(&self, node: &str) -> Option<&RunningNode> {
