@@ -55,15 +55,16 @@ impl CliError {
             Message::Silent => {}
             Message::Text(text) => eprintln!("{} {text}", style.bad("error:")),
             Message::InFile(error) => {
-                let theme = if style.is_plain() {
+                let mut theme = if style.is_plain() {
                     miette::GraphicalTheme::unicode_nocolor()
                 } else {
                     miette::GraphicalTheme::unicode()
                 };
+                theme.characters.error = "error:".to_owned();
                 let mut text = String::new();
                 let handler = miette::GraphicalReportHandler::new_themed(theme).with_width(100);
                 match handler.render_report(&mut text, error.as_ref()) {
-                    Ok(()) => eprint!("{text}"),
+                    Ok(()) => eprint!("{}", text.trim_start_matches(' ')),
                     Err(_) => eprintln!("{} {error}", style.bad("error:")),
                 }
             }

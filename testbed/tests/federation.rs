@@ -192,7 +192,17 @@ fn credentials_of_the_file_are_asked_for_and_known_to_the_agent() {
     );
     lab.up(); // ready: the agent has read the list of functions
     let list = |credentials: &[&str]| {
-        let mut arguments = vec!["exec", "n1", "--", "curl", "-s", "-o", "/dev/null", "-w", "%{http_code}"];
+        let mut arguments = vec![
+            "exec",
+            "n1",
+            "--",
+            "curl",
+            "-s",
+            "-o",
+            "/dev/null",
+            "-w",
+            "%{http_code}",
+        ];
         arguments.extend(credentials);
         arguments.push("http://127.0.0.1:8080/system/functions");
         lab.ok(&arguments)

@@ -406,15 +406,43 @@ fn limits_hold_for_what_exec_starts() {
     }
     let lab = Lab::new("name: NAME\nnodes: { a: { kind: host, memory: 64MiB, pids: 20 } }\n");
     lab.up();
-    let groups = lab.ok(&["exec", "a", "--", "sh", "-c", "cat /proc/1/cgroup; cat /proc/self/cgroup"]);
+    let groups = lab.ok(&[
+        "exec",
+        "a",
+        "--",
+        "sh",
+        "-c",
+        "cat /proc/1/cgroup; cat /proc/self/cgroup",
+    ]);
     assert!(!groups.is_empty());
     // `tail` keeps a text without line ends in memory.
     let hungry = lab.run(&["exec", "a", "--", "sh", "-c", "head -c 200M /dev/zero | tail"]);
-    assert_eq!(hungry.status.code(), Some(137), "killed for its memory: {}", hungry.status);
-    let modest = lab.run(&["exec", "a", "--", "sh", "-c", "head -c 5M /dev/zero | tail | wc -c"]);
-    assert_eq!(String::from_utf8_lossy(&modest.stdout).trim(), "5242880", "{}", text(&modest));
+    assert_eq!(
+        hungry.status.code(),
+        Some(137),
+        "killed for its memory: {}",
+        hungry.status
+    );
+    let modest = lab.run(&[
+        "exec",
+        "a",
+        "--",
+        "sh",
+        "-c",
+        "head -c 5M /dev/zero | tail | wc -c",
+    ]);
+    assert_eq!(
+        String::from_utf8_lossy(&modest.stdout).trim(),
+        "5242880",
+        "{}",
+        text(&modest)
+    );
     let detail = lab.json(&["inspect", "--json"]);
-    assert_eq!(detail["warnings"], serde_json::json!([]), "every limit could be set");
+    assert_eq!(
+        detail["warnings"],
+        serde_json::json!([]),
+        "every limit could be set"
+    );
     let processes = lab.processes();
     lab.ok(&["down"]);
     lab.assert_gone(&processes);
@@ -438,7 +466,12 @@ fn a_shell_runs_on_the_callers_terminal() {
         .spawn()
         .unwrap();
     use std::io::Write;
-    session.stdin.as_mut().unwrap().write_all(b"test -t 0 && test -t 1 && echo \"terminal on $(hostname)\"; exit 7\n").unwrap();
+    session
+        .stdin
+        .as_mut()
+        .unwrap()
+        .write_all(b"test -t 0 && test -t 1 && echo \"terminal on $(hostname)\"; exit 7\n")
+        .unwrap();
     let output = session.wait_with_output().unwrap();
     let shown = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(shown.contains("terminal on lonely"), "{shown}");

@@ -27,14 +27,22 @@ pub(crate) fn run(arguments: &CheckArguments) -> Result<u8, CliError> {
         let repetitions: usize = experiment.cells.iter().map(|cell| cell.repetitions.len()).sum();
         (
             "scenario",
-            format!("{} cells, {repetitions} runs", experiment.cells.len()),
+            format!(
+                "{}, {}",
+                counted(experiment.cells.len(), "cell"),
+                counted(repetitions, "run")
+            ),
         )
     } else {
         let topology = files::topology(&arguments.file, overrides)?;
         dfaas_model::plan(&topology)?;
         (
             "topology",
-            format!("{} nodes, {} links", topology.nodes.len(), topology.links.len()),
+            format!(
+                "{}, {}",
+                counted(topology.nodes.len(), "node"),
+                counted(topology.links.len(), "link")
+            ),
         )
     };
     if arguments.json {
@@ -44,4 +52,12 @@ pub(crate) fn run(arguments: &CheckArguments) -> Result<u8, CliError> {
         print(&format!("{mark} {}: a valid {kind} ({facts})\n", arguments.file))?;
     }
     Ok(0)
+}
+
+fn counted(count: usize, what: &str) -> String {
+    if count == 1 {
+        format!("1 {what}")
+    } else {
+        format!("{count} {what}s")
+    }
 }

@@ -135,7 +135,11 @@ pub(crate) fn dispatch(arguments: Arguments) -> Result<u8, CliError> {
 fn show_warnings() {
     let filter = tracing_subscriber::EnvFilter::try_from_env("DFAAS_TESTBED_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
-    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).without_time().try_init();
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .without_time()
+        .try_init();
 }
 
 /// Runs one verb's calls to a supervisor.

@@ -1,6 +1,10 @@
 //! What the tests of the command share: a lab of their own, and a look at whether anything of it is left.
 #![allow(dead_code, unreachable_pub, reason = "every test binary uses another part")]
-#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "a test that cannot go on has failed, and a skip says why")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "a test that cannot go on has failed, and a skip says why"
+)]
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

@@ -36,10 +36,18 @@ pub(crate) async fn build_network(lab: &Arc<Lab>, reporter: &Reporter) -> Result
     let built = tokio::task::spawn_blocking(move || {
         let _building = building;
         let topology = &builder.request.topology;
-        let mut links = Links::choose(topology, dfaas_netns::probe_kernel()?)?;
+        let features = dfaas_netns::probe_kernel()?;
+        tracing::debug!(
+            milliseconds = builder.elapsed_milliseconds(),
+            ?features,
+            "kernel probed"
+        );
+        let mut links = Links::choose(topology, features)?;
         let (specification, midpoints) = network::specification(&builder.request.plan, &links)?;
         let network = Network::create(&specification)?;
+        tracing::debug!(milliseconds = builder.elapsed_milliseconds(), "network created");
         links.attach(topology, &network, midpoints)?;
+        tracing::debug!(milliseconds = builder.elapsed_milliseconds(), "links attached");
         let backends = links.count_by_carrier();
         builder.keep_network(network, links);
         Ok::<_, LabError>(backends)

@@ -97,8 +97,10 @@ impl ServiceContext<'_> {
 
     fn faas(&self) -> Result<ServiceSpec, LabError> {
         let deployments: Vec<_> = self.node.functions.values().map(deployment).collect();
-        let deployments = serde_json::to_vec_pretty(&deployments)
-            .map_err(|error| LabError::Node { node: self.node.name.clone(), reason: error.to_string() })?;
+        let deployments = serde_json::to_vec_pretty(&deployments).map_err(|error| LabError::Node {
+            node: self.node.name.clone(),
+            reason: error.to_string(),
+        })?;
         let mut files = vec![(DEPLOYMENTS.into(), deployments)];
         let mut command = vec![format!("{NODE_PROGRAMS}/dfaas-faas")];
         let mut option = |name: &str, value: &str| command.extend([format!("--{name}"), value.to_owned()]);
@@ -112,7 +114,10 @@ impl ServiceContext<'_> {
             option("basic-auth-file-directory", SECRETS);
             let secrets = [("user", &credentials.user), ("password", &credentials.password)];
             for (name, value) in secrets {
-                files.push((format!("{SECRETS}/basic-auth-{name}").into(), value.clone().into_bytes()));
+                files.push((
+                    format!("{SECRETS}/basic-auth-{name}").into(),
+                    value.clone().into_bytes(),
+                ));
             }
         }
         Ok(self.service("faas", command, BTreeMap::new(), files))
@@ -213,8 +218,12 @@ fn deployment(function: &dfaas_model::Function) -> serde_json::Value {
     let mut environment = function.env.clone();
     if let Some(timeout) = function.timeout {
         let milliseconds = timeout.as_millis();
-        environment.entry("exec_timeout".to_owned()).or_insert(format!("{milliseconds}ms"));
-        labels.entry(TIMEOUT_LABEL.to_owned()).or_insert(milliseconds.to_string());
+        environment
+            .entry("exec_timeout".to_owned())
+            .or_insert(format!("{milliseconds}ms"));
+        labels
+            .entry(TIMEOUT_LABEL.to_owned())
+            .or_insert(milliseconds.to_string());
     }
     let image = function.image.as_ref().unwrap_or(&function.name);
     json!({ "service": function.name, "image": image, "envVars": environment, "labels": labels })

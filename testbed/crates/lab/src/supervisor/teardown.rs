@@ -1,7 +1,7 @@
 //! The end of a lab: every step undone, all errors collected.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use dfaas_control::LabState;
 use futures::future::join_all;
@@ -17,16 +17,19 @@ const DEVICE_LIMIT: Duration = Duration::from_secs(20);
 /// Takes everything down and returns what is left, in words.
 pub(crate) async fn take_down(lab: &Arc<Lab>) -> Vec<String> {
     lab.set_state(LabState::Stopping);
+    let began = Instant::now();
     let mut left: Vec<String> = join_all(lab.nodes.iter().map(|node| node.stop(GRACE)))
         .await
         .into_iter()
         .flatten()
         .collect();
+    tracing::debug!(elapsed = ?began.elapsed(), "nodes ended");
     let _building = lab.building.lock().await;
     let (network, links) = lab.release_network();
     let closing = tokio::task::spawn_blocking(move || {
         if let Some(links) = links {
             links.stop();
+            tracing::debug!(elapsed = ?began.elapsed(), "link engine ended");
         }
         match Arc::try_unwrap(network?) {
             Ok(network) => network.close(DEVICE_LIMIT).err().map(|error| error.to_string()),
@@ -42,6 +45,7 @@ pub(crate) async fn take_down(lab: &Arc<Lab>) -> Vec<String> {
         Ok(Some(error)) => left.push(error),
         Err(error) => left.push(format!("network: {error}")),
     }
+    tracing::debug!(elapsed = ?began.elapsed(), "network gone");
     if left.is_empty() {
         left.extend(remove_state(lab));
     }

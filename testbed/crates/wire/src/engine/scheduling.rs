@@ -28,7 +28,9 @@ pub enum Scheduling {
 
 /// Whether this process may run threads of real-time priority, found out by starting one.
 pub fn real_time_allowed() -> bool {
-    std::thread::spawn(become_punctual).join().is_ok_and(|scheduling| scheduling == Scheduling::Fifo)
+    std::thread::spawn(become_punctual)
+        .join()
+        .is_ok_and(|scheduling| scheduling == Scheduling::Fifo)
 }
 
 /// Makes the calling thread as punctual as the system allows.
@@ -112,6 +114,10 @@ mod tests {
         assert_eq!(breather.owed(4_800_000), Duration::from_micros(140));
         breather.note_sleep(1_000_000);
         assert_eq!(breather.owed(7_000_000), Duration::ZERO);
-        assert_eq!(breather.owed(1_000_000_000), Duration::from_micros(250), "no debt is carried on");
+        assert_eq!(
+            breather.owed(1_000_000_000),
+            Duration::from_micros(250),
+            "no debt is carried on"
+        );
     }
 }
