@@ -28,6 +28,7 @@ pub(crate) fn run(arguments: &ExecArguments) -> Result<u8, CliError> {
         arguments.lab.lab.as_deref(),
         &arguments.node,
         arguments.command.clone(),
+        false,
     )
 }
 
@@ -36,13 +37,13 @@ pub(crate) fn run_shell(arguments: &ShellArguments) -> Result<u8, CliError> {
         .ok()
         .filter(|path| std::path::Path::new(path).is_file());
     let shell = shell.unwrap_or_else(|| "/bin/sh".to_owned());
-    enter(arguments.lab.lab.as_deref(), &arguments.node, vec![shell])
+    enter(arguments.lab.lab.as_deref(), &arguments.node, vec![shell], true)
 }
 
 /// Trouble of `exec` itself, as opposed to the command's own code: as in `env`, `nohup` and `docker run`.
 const OWN_TROUBLE: u8 = 125;
 
-fn enter(lab: Option<&str>, node: &str, argv: Vec<String>) -> Result<u8, CliError> {
+fn enter(lab: Option<&str>, node: &str, argv: Vec<String>, foreground: bool) -> Result<u8, CliError> {
     let own_trouble = |mut error: CliError| {
         error.exit_code = OWN_TROUBLE;
         error
@@ -51,11 +52,15 @@ fn enter(lab: Option<&str>, node: &str, argv: Vec<String>) -> Result<u8, CliErro
     let reference: NodeReference = block_on(client.enter_node(node))
         .and_then(|result| result.map_err(CliError::from))
         .map_err(own_trouble)?;
-    let env = std::env::vars().collect();
+    // What is not text cannot be named in the node either; programs do without it.
+    let env = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect();
     let command = Command {
         argv,
         env,
         directory: "/".into(),
+        foreground,
     };
     let code = dfaas_process::execute_in(&reference, &command)
         .map_err(|error| own_trouble(CliError::failed(error)))?;

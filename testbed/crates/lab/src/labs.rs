@@ -39,10 +39,11 @@ pub async fn list() -> Result<Vec<LabRow>, LabError> {
         } else {
             None
         };
-        let word = match (&detail, state.supervisor_lives() || is_locked(&state)) {
+        let word = match (&detail, &identity) {
             (Some(detail), _) => detail.state.to_string(),
-            (None, true) => "starting".to_owned(),
-            (None, false) => "dead".to_owned(),
+            (None, Some(_)) if !state.supervisor_lives() => "dead".to_owned(),
+            (None, None) if !is_locked(&state) => "dead".to_owned(),
+            (None, _) => "starting".to_owned(),
         };
         rows.push(LabRow {
             name: state.name().to_owned(),

@@ -87,7 +87,9 @@ async fn carry_out(
     let options = RunOptions {
         out: out.to_owned(),
         stop,
-        command: std::env::args().collect(),
+        command: std::env::args_os()
+            .map(|it| it.to_string_lossy().into_owned())
+            .collect(),
         tool_version: env!("CARGO_PKG_VERSION").to_owned(),
     };
     let summary = dfaas_experiment::run(experiment, &labs, options, screen.as_ref()).await;

@@ -28,7 +28,7 @@ const INIT_LIMIT: Duration = Duration::from_secs(60);
 pub(crate) struct RunningNode {
     pub(crate) name: String,
     /// Held while an init is being started, so that two callers do not start two.
-    starting: tokio::sync::Mutex<()>,
+    starting: Arc<tokio::sync::Mutex<()>>,
     inner: Arc<Mutex<Inner>>,
 }
 
@@ -53,7 +53,7 @@ impl RunningNode {
     pub(crate) fn new(name: &str) -> Self {
         Self {
             name: name.to_owned(),
-            starting: tokio::sync::Mutex::default(),
+            starting: Arc::default(),
             inner: Arc::default(),
         }
     }
@@ -90,12 +90,20 @@ impl RunningNode {
 
     /// The node's init, started now if it has none.
     pub(crate) async fn ensure_init(&self, lab: &Arc<Lab>) -> Result<NodeReference, LabError> {
-        let _starting = self.starting.lock().await;
-        if let Some(init) = &lock(&self.inner).init {
-            return Ok(init.reference());
+        let starting = Arc::clone(&self.starting).lock_owned().await;
+        {
+            let inner = lock(&self.inner);
+            match (&inner.init, inner.ended) {
+                (Some(_), Some(status)) => return Err(self.error(format!("its init has ended ({status})"))),
+                (Some(init), None) => return Ok(init.reference()),
+                (None, _) => {}
+            }
         }
         let (lab, name, inner) = (Arc::clone(lab), self.name.clone(), Arc::clone(&self.inner));
-        let started = tokio::task::spawn_blocking(move || start_init(&lab, &name, &inner));
+        let started = tokio::task::spawn_blocking(move || {
+            let _starting = starting; // until it has started, even if nobody waits for it any more
+            start_init(&lab, &name, &inner)
+        });
         started.await.map_err(|error| self.error(error.to_string()))?
     }
 
@@ -242,7 +250,9 @@ fn start_init(lab: &Arc<Lab>, name: &str, inner: &Arc<Mutex<Inner>>) -> Result<N
         .namespace(name)
         .ok_or_else(|| error("it has no namespace"))?;
     let cgroup = make_cgroup(lab, node)?;
-    let specification = init_specification(lab, node, namespace, &cgroup)?;
+    let reference = cgroup.reference().clone();
+    lock(inner).cgroup = Some(cgroup);
+    let specification = init_specification(lab, node, namespace, reference)?;
     let events = Arc::clone(inner);
     let weak_lab = Arc::downgrade(lab);
     let node_name = name.to_owned();
@@ -252,7 +262,6 @@ fn start_init(lab: &Arc<Lab>, name: &str, inner: &Arc<Mutex<Inner>>) -> Result<N
         }
         note(&mut lock(&events), event);
     })?;
-    lock(inner).cgroup = Some(cgroup);
     init.wait_ready(INIT_LIMIT)?;
     let reference = init.reference();
     lock(inner).init = Some(Arc::new(init));
@@ -292,7 +301,7 @@ fn init_specification(
     lab: &Lab,
     node: &Node,
     namespace: BorrowedFd<'_>,
-    cgroup: &Cgroup,
+    cgroup: CgroupReference,
 ) -> Result<InitSpec, LabError> {
     let make = |path: PathBuf| match std::fs::create_dir_all(&path) {
         Ok(()) => Ok(path),
@@ -320,7 +329,7 @@ fn init_specification(
             read_only: volume.read_only,
         });
     }
-    specification.cgroup = Some(cgroup.reference().clone());
+    specification.cgroup = Some(cgroup);
     Ok(specification)
 }
 

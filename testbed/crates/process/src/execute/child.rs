@@ -71,6 +71,11 @@ unsafe fn become_program(plan: &Plan) -> ! {
         if !limit_privileges(plan.capabilities) {
             fail(REPORT, report::LIMIT_PRIVILEGES);
         }
+        if plan.foreground {
+            // SIGTTOU is still blocked. A terminal that was hung up meanwhile is none of the program's troubles.
+            libc::setpgid(0, 0);
+            libc::tcsetpgrp(0, libc::getpid());
+        }
         libc::syscall(
             libc::SYS_close_range,
             REPORT,

@@ -45,6 +45,10 @@ pub struct Command {
     pub env: BTreeMap<String, String>,
     /// Working directory, in the node.
     pub directory: PathBuf,
+    /// For a shell that somebody types into: where the caller is in the foreground of its terminal, the program gets a
+    /// process group of its own there. A shell hands the terminal back to the group it came from, and the caller's has
+    /// no number inside the node.
+    pub foreground: bool,
 }
 
 /// Runs a program in a node and returns its exit code: its own, 128 + n when signal n ended it, 127 when there is no such
@@ -60,8 +64,9 @@ pub struct Command {
 pub fn execute_in(node: &NodeReference, command: &Command) -> Result<i32, ProcessError> {
     let target = identity::open(node.pid, node.start_time)?.ok_or(ProcessError::Gone { pid: node.pid })?;
     let own_process = sys::pidfd_open(std::process::id() as i32).cannot(|| "open the own process".into())?;
-    let plan = Plan::new(node, command, target.as_raw_fd(), own_process.as_raw_fd())?;
     let terminal = Terminal::remember();
+    let mut plan = Plan::new(node, command, target.as_raw_fd(), own_process.as_raw_fd())?;
+    plan.foreground = command.foreground && terminal.is_ours();
     let status = run(&plan)?;
     terminal.take_back();
     Ok(status.shell_code())

@@ -33,6 +33,8 @@ pub(super) struct Plan {
     /// Bit n: the node's processes may have capability n.
     pub(super) capabilities: u64,
     pub(super) directory: CString,
+    /// Whether the program gets a process group of its own in the foreground of the terminal.
+    pub(super) foreground: bool,
     /// Paths to try, in order.
     pub(super) candidates: Vec<CString>,
     pub(super) arguments: Strings,
@@ -86,6 +88,7 @@ impl Plan {
             cgroup_files: cgroup_files(node)?,
             capabilities: capabilities(node.pid)?,
             directory: c_string(command.directory.as_os_str().as_bytes(), "the working directory")?,
+            foreground: false,
             candidates: candidates(program, path)?,
             arguments: Strings::new(arguments?),
             environment: Strings::new(environment?),

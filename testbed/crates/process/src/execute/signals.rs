@@ -144,6 +144,11 @@ impl Terminal {
         }
     }
 
+    /// Whether the caller is in the foreground of its terminal.
+    pub(super) fn is_ours(&self) -> bool {
+        self.group.is_some()
+    }
+
     /// A shell makes its own group the foreground one and cannot name the caller's when it leaves: that group is outside
     /// its pid namespace. Without this the caller's next read would stop it.
     pub(super) fn take_back(&self) {

@@ -165,6 +165,7 @@ pub(crate) fn command(argv: &[&str]) -> Command {
         argv: argv.iter().map(|text| (*text).to_owned()).collect(),
         env: environment(),
         directory: "/".into(),
+        foreground: false,
     }
 }
 
