@@ -24,6 +24,15 @@ pub(crate) fn columns(rows: &[Vec<String>]) -> String {
     text
 }
 
+/// `1 node`, `2 nodes`.
+pub(crate) fn counted(count: usize, what: &str) -> String {
+    if count == 1 {
+        format!("1 {what}")
+    } else {
+        format!("{count} {what}s")
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::columns;

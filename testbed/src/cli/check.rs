@@ -5,6 +5,7 @@ use super::{Overrides, print, print_json};
 use crate::error::CliError;
 use crate::files::{self, FileLoader};
 use crate::style::Style;
+use crate::table::counted;
 
 #[derive(Debug, Args)]
 pub(crate) struct CheckArguments {
@@ -52,12 +53,4 @@ pub(crate) fn run(arguments: &CheckArguments) -> Result<u8, CliError> {
         print(&format!("{mark} {}: a valid {kind} ({facts})\n", arguments.file))?;
     }
     Ok(0)
-}
-
-fn counted(count: usize, what: &str) -> String {
-    if count == 1 {
-        format!("1 {what}")
-    } else {
-        format!("{count} {what}s")
-    }
 }

@@ -11,7 +11,7 @@ use super::{Overrides, block_on, print, print_json};
 use crate::error::CliError;
 use crate::files;
 use crate::style::Style;
-use crate::table;
+use crate::table::{self, counted};
 
 #[derive(Debug, Args)]
 pub(crate) struct UpArguments {
@@ -133,7 +133,11 @@ impl ProgressLines {
                 };
                 self.done(
                     "network",
-                    &format!("{namespaces} namespaces, {links} links{backends}"),
+                    &format!(
+                        "{}, {}{backends}",
+                        counted(*namespaces, "namespace"),
+                        counted(*links, "link")
+                    ),
                     *milliseconds,
                 );
                 self.spinner.set_message("services");
@@ -191,10 +195,7 @@ fn summary(topology: &Topology) -> String {
             count => parts.push(format!("{count} {many}")),
         }
     }
-    match topology.links.len() {
-        1 => parts.push("1 link".to_owned()),
-        count => parts.push(format!("{count} links")),
-    }
+    parts.push(counted(topology.links.len(), "link"));
     parts.join(" · ")
 }
 

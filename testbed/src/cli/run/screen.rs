@@ -172,6 +172,9 @@ impl Observer for Screen {
     }
 
     fn second(&self, row: &SecondRow) {
+        if row.requests == 0 && Duration::from_secs(row.second) >= row.duration {
+            return; // only waiting for answers that are late
+        }
         let mut heading_due = self
             .heading_due
             .lock()

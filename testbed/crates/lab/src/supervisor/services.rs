@@ -225,7 +225,11 @@ fn deployment(function: &dfaas_model::Function) -> serde_json::Value {
             .entry(TIMEOUT_LABEL.to_owned())
             .or_insert(milliseconds.to_string());
     }
-    let image = function.image.as_ref().unwrap_or(&function.name);
+    // The registry that the OpenFaaS store names for its functions.
+    let image = function
+        .image
+        .clone()
+        .unwrap_or_else(|| format!("ghcr.io/openfaas/{}:latest", function.name));
     json!({ "service": function.name, "image": image, "envVars": environment, "labels": labels })
 }
 
