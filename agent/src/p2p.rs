@@ -9,7 +9,7 @@ mod rendezvous;
 mod service;
 mod transport;
 
-pub use service::{Incoming, Overlay, OverlaySettings};
+pub use service::{Incoming, Link, Overlay, OverlaySettings};
 
 use libp2p::Multiaddr;
 use thiserror::Error;

@@ -1,6 +1,7 @@
 //! The task that drives the overlay.
 
 mod events;
+mod round_trips;
 
 use super::behaviour::Behaviour;
 use super::redial::Redial;
@@ -14,6 +15,7 @@ use libp2p::identity::Keypair;
 use libp2p::kad::RecordKey;
 use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
 use libp2p::{Multiaddr, PeerId, Swarm, swarm};
+use round_trips::RoundTrips;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -58,11 +60,22 @@ pub struct Incoming {
     pub data: Vec<u8>,
 }
 
+/// What is known of the connection to a node.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Link {
+    /// The address it was reached at, or called from.
+    pub address: Option<IpAddr>,
+    /// Mean round trip time of the last pings.
+    pub round_trip: Option<Duration>,
+}
+
 /// A running overlay. Dropping it ends the task.
 #[derive(Debug)]
 pub struct Overlay {
     /// Connected agents, whenever they change.
     pub peers: watch::Receiver<BTreeSet<NodeId>>,
+    /// The connection to every connected node, agent or not.
+    pub links: watch::Receiver<BTreeMap<NodeId, Link>>,
     /// Messages of others.
     pub messages: mpsc::Receiver<Incoming>,
     outgoing: mpsc::Sender<Vec<u8>>,
@@ -80,6 +93,7 @@ impl Overlay {
         let topic = IdentTopic::new(settings.topic.clone());
         let swarm = start_swarm(settings, &keypair, &topic)?;
         let (peers_sender, peers) = watch::channel(BTreeSet::new());
+        let (links_sender, links) = watch::channel(BTreeMap::new());
         let (messages_sender, messages) = mpsc::channel(QUEUE);
         let (outgoing, outgoing_receiver) = mpsc::channel(QUEUE);
         let (stop, stopped) = oneshot::channel();
@@ -96,12 +110,14 @@ impl Overlay {
             subscribed: BTreeSet::new(),
             round_trips: BTreeMap::new(),
             peers: peers_sender,
+            links: links_sender,
             messages: messages_sender,
             metrics,
         };
         let task = tokio::spawn(service.run(outgoing_receiver, stopped));
         Ok(Self {
             peers,
+            links,
             messages,
             outgoing,
             stop: Some(stop),
@@ -167,8 +183,9 @@ struct Service {
     advertised: IpAddr,
     /// Nodes that subscribed to the topic and are connected.
     subscribed: BTreeSet<PeerId>,
-    round_trips: BTreeMap<PeerId, Duration>,
+    round_trips: BTreeMap<PeerId, RoundTrips>,
     peers: watch::Sender<BTreeSet<NodeId>>,
+    links: watch::Sender<BTreeMap<NodeId, Link>>,
     messages: mpsc::Sender<Incoming>,
     metrics: Arc<Metrics>,
 }

@@ -88,6 +88,14 @@ async fn agents_find_each_other_through_one_they_know() {
             .unwrap();
         assert_eq!((message.from, message.data), (b.id(), b"hello".to_vec()));
     }
+    let known = at_b.links.wait_for(|links| {
+        let link = links.get(&a.id()).copied().unwrap_or_default();
+        link.address == Some(a.host) && link.round_trip.is_some_and(|time| !time.is_zero())
+    });
+    assert!(
+        tokio::time::timeout(Duration::from_secs(5), known).await.is_ok(),
+        "nothing is known of the link"
+    );
     // A goodbye is heard at once.
     at_c.stop().await;
     await_peers(&mut at_a, &[b]).await;

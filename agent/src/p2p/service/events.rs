@@ -26,7 +26,12 @@ impl Service {
             SwarmEvent::Behaviour(BehaviourEvent::Identify(event)) => self.on_identify(event),
             SwarmEvent::Behaviour(BehaviourEvent::Ping(event)) => self.on_ping(event),
             SwarmEvent::NewListenAddr { address, .. } => self.on_listening(address),
-            SwarmEvent::ConnectionEstablished { peer_id, .. } => self.redial.connected(&peer_id),
+            SwarmEvent::ConnectionEstablished {
+                peer_id, endpoint, ..
+            } => {
+                self.redial.connected(&peer_id);
+                self.note_address(peer_id, endpoint.get_remote_address());
+            }
             SwarmEvent::ConnectionClosed {
                 peer_id,
                 num_established: 0,
@@ -36,6 +41,9 @@ impl Service {
                 let cause = cause.map(|error| error.to_string()).unwrap_or_default();
                 tracing::info!(peer = %peer_id, cause, "disconnected");
                 self.redial.disconnected(&peer_id, Instant::now());
+                self.links.send_modify(|links| {
+                    links.remove(&peer_id.to_string());
+                });
                 self.forget(peer_id);
             }
             SwarmEvent::OutgoingConnectionError {
@@ -131,8 +139,14 @@ impl Service {
     fn on_ping(&mut self, event: ping::Event) {
         match event.result {
             Ok(time) => {
-                self.round_trips.insert(event.peer, time);
-                self.metrics.set_round_trip(&event.peer.to_string(), Some(time));
+                let mean = self.round_trips.entry(event.peer).or_default().note(time);
+                let peer = event.peer.to_string();
+                self.metrics.set_round_trip(&peer, Some(time));
+                self.links.send_modify(|links| {
+                    if let Some(link) = links.get_mut(&peer) {
+                        link.round_trip = Some(mean);
+                    }
+                });
             }
             Err(ping::Failure::Unsupported) => {}
             Err(error) => {
@@ -156,6 +170,16 @@ impl Service {
             self.swarm
                 .add_external_address(Multiaddr::from(self.advertised).with(Protocol::Tcp(port)));
         }
+    }
+
+    fn note_address(&mut self, peer: PeerId, address: &Multiaddr) {
+        let address = address.iter().find_map(|part| match part {
+            Protocol::Ip4(address) => Some(IpAddr::V4(address)),
+            Protocol::Ip6(address) => Some(IpAddr::V6(address)),
+            _ => None,
+        });
+        self.links
+            .send_modify(|links| links.entry(peer.to_string()).or_default().address = address);
     }
 
     fn forget(&mut self, peer: PeerId) {
