@@ -83,6 +83,23 @@ pub enum Fault {
     UnlinkedInterface { node: String, interface: String },
     #[error("jitter {jitter} is more than the delay of {delay}")]
     JitterOverDelay { jitter: String, delay: String },
+    // Traces and tables.
+    #[error("the trace {name} is empty")]
+    EmptyTrace { name: String },
+    #[error("a trace has no length")]
+    TraceWithoutLength,
+    #[error("a trace needs two rows or more")]
+    TraceTooShort,
+    #[error("a row of a trace has no values")]
+    TraceHole,
+    #[error("times must rise, but {time} follows {before}")]
+    TraceGoesBack { time: String, before: String },
+    #[error("a trace has more than {limit} points")]
+    LongTrace { limit: usize },
+    #[error("unknown column `{name}`")]
+    UnknownColumn { name: String },
+    #[error("a row has {found} cells, but {expected} columns have a heading")]
+    WrongCellCount { found: usize, expected: usize },
     // Addresses.
     #[error("`{text}` is not an address with a prefix length")]
     BadAddress { text: String },

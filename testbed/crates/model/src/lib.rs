@@ -16,6 +16,7 @@ mod plan;
 mod scenario;
 mod schema;
 mod topology;
+mod trace;
 pub mod units;
 mod yaml;
 
@@ -32,4 +33,5 @@ pub use topology::{
     FaasSettings, Function, Impairment, ImpairmentChange, InterfaceSettings, JitterDistribution, Limits,
     Link, Node, NodeKind, PortMapping, Topology, Volume, load_topology,
 };
+pub use trace::{DELIVERY_BYTES, LONGEST_TRACE, Playback, Trace, TraceStep};
 pub use units::{BitRate, ByteSize, Percent, QueueLimit, RequestRate, TimeSpan};

@@ -271,6 +271,15 @@ impl Links {
 }
 
 fn carrier_of(link: &Link, features: &KernelFeatures) -> Result<Carrier, LabError> {
+    if link.forward_trace.is_some() || link.backward_trace.is_some() {
+        return Err(LabError::MachineCannot {
+            what: format!(
+                "link `{}` replays a trace, which no backend of this version does",
+                link.name
+            ),
+            remedy: "leave `trace` and `pattern` out".to_owned(),
+        });
+    }
     match (
         link.backend,
         missing_for([&link.forward, &link.backward], features),

@@ -7,8 +7,10 @@ pub(crate) mod include;
 pub(crate) mod literal;
 pub(crate) mod overrides;
 pub(crate) mod path;
+pub(crate) mod reader;
 pub(crate) mod sources;
 pub(crate) mod spanned;
+pub(crate) mod table;
 pub(crate) mod tree;
 
 /// Reads files for this crate, which touches none itself.

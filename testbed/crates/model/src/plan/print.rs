@@ -100,8 +100,14 @@ impl fmt::Display for Action {
                 link,
                 forward,
                 backward,
+                traces,
                 backend,
-            } => impair_line(formatter, link, forward, backward, *backend),
+            } => {
+                impair_line(formatter, link, forward, backward, *backend)?;
+                traces
+                    .iter()
+                    .try_for_each(|trace| write!(formatter, "\n    {trace}"))
+            }
             Action::LimitNode { node, limits } => write!(formatter, "{node}  {}", LimitsText(limits)),
             Action::StartNode { node } | Action::AwaitReady { node } => formatter.write_str(node),
             Action::StartService { node, service } => write!(formatter, "{node}  {service}"),

@@ -241,6 +241,7 @@ impl<'a> Builder<'a> {
                 link: link.name.clone(),
                 forward: link.forward,
                 backward: link.backward,
+                traces: traces(self.topology, link),
                 backend: link.backend,
             };
             let step = self.graph.add(action, self.links.get(number).copied());
@@ -310,5 +311,16 @@ impl<'a> Builder<'a> {
         let faas = self.graph.add(start(Service::Faas), after.iter().copied());
         let agent = self.graph.add(start(Service::Agent), [haproxy, faas]);
         vec![agent]
+    }
+}
+
+/// One line if both directions replay the same.
+fn traces(topology: &Topology, link: &Link) -> Vec<String> {
+    match topology.traces_of(link) {
+        [Some(forward), Some(backward)] if forward == backward => vec![format!("trace {forward}")],
+        [forward, backward] => [("forward", forward), ("backward", backward)]
+            .into_iter()
+            .filter_map(|(direction, trace)| Some(format!("{direction} trace {}", trace?)))
+            .collect(),
     }
 }

@@ -10,6 +10,7 @@ use super::seed;
 use super::validate;
 use crate::document::literal::Literal;
 use crate::document::overrides::{self, Assignment};
+use crate::document::reader::Reader;
 use crate::document::spanned::Spanned;
 use crate::document::tree::{Scalar, Span, Tree, Value};
 use crate::error::{Fault, Problem, Problems};
@@ -58,7 +59,11 @@ pub(super) fn repetitions(file: &ScenarioFile) -> u32 {
 }
 
 /// Every cell, and the experiment's seed. `None` if there is none; why is in `problems`.
-pub(super) fn cells(parts: &Parts, problems: &mut Problems) -> Option<(Vec<Cell>, u64)> {
+pub(super) fn cells(
+    parts: &Parts,
+    reader: &mut Reader<'_>,
+    problems: &mut Problems,
+) -> Option<(Vec<Cell>, u64)> {
     check_matrix(parts, problems);
     if !problems.is_empty() {
         return None;
@@ -67,7 +72,7 @@ pub(super) fn cells(parts: &Parts, problems: &mut Problems) -> Option<(Vec<Cell>
     let mut own_seed = parts.file.seed;
     for choice in combinations(&parts.axes) {
         let number = cells.len();
-        let (cell, topology) = cell(parts, &choice, problems)?;
+        let (cell, topology) = cell(parts, &choice, reader, problems)?;
         let seed = *own_seed.get_or_insert(topology.seed);
         let repetitions = (0..repetitions(&parts.file)).map(|repetition| {
             let seed = seed::derive(seed, number, repetition);
@@ -154,6 +159,7 @@ fn combinations(axes: &[Axis]) -> Vec<Vec<(&Axis, &Spanned<Literal>)>> {
 fn cell(
     parts: &Parts,
     choice: &[(&Axis, &Spanned<Literal>)],
+    reader: &mut Reader<'_>,
     problems: &mut Problems,
 ) -> Option<(Cell, Topology)> {
     let mut parameters = parts.parameters.clone();
@@ -180,6 +186,7 @@ fn cell(
         parts.topology.clone(),
         &assignments,
         &parts.topology_path,
+        reader,
         problems,
     )?;
     if !problems.is_empty() {

@@ -7,6 +7,7 @@ use super::params::{Parameters, check_name};
 use crate::document::decode::decode;
 use crate::document::literal::Literal;
 use crate::document::overrides::{self, Assignment, Outcome};
+use crate::document::reader::Reader;
 use crate::document::sources::Sources;
 use crate::document::spanned::Spanned;
 use crate::document::tree::{Span, Tree, Value};
@@ -105,7 +106,8 @@ fn read(
         whole,
     };
     let reference = reference(&parts.file, path, loader, problems);
-    let cells = cells::cells(&parts, problems);
+    let mut reader = Reader::new(loader, sources, &parts.topology_path);
+    let cells = cells::cells(&parts, &mut reader, problems);
     if !problems.is_empty() {
         return None;
     }

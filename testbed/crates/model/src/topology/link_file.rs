@@ -66,8 +66,10 @@ macro_rules! with_impairments {
             pub(crate) ecn: Option<Spanned<bool>>,
             /// Whether everything is lost in this direction.
             pub(crate) blackhole: Option<Spanned<bool>>,
-            /// File of a recorded link to replay.
+            /// File of a recorded link to replay in a loop: a CSV table (`time,delay,rate,loss`) or a mahimahi trace.
             pub(crate) trace: Option<Spanned<String>>,
+            /// A regular change in a loop, instead of a `trace`.
+            pub(crate) pattern: Option<Spanned<PatternFile>>,
         }
 
         impl HasImpairments for $name {
@@ -96,6 +98,7 @@ macro_rules! with_impairments {
                     ecn: self.ecn.clone(),
                     blackhole: self.blackhole.clone(),
                     trace: self.trace.clone(),
+                    pattern: self.pattern.clone(),
                 }
             }
         }
@@ -210,4 +213,60 @@ pub(crate) struct FlapFile {
     pub(crate) up: TimeSpan,
     /// Time without.
     pub(crate) down: TimeSpan,
+}
+
+/// A regular change: `steps`, or a `shape` between two sets of values.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct PatternFile {
+    /// After this it begins again.
+    pub(crate) every: Spanned<TimeSpan>,
+    /// How it goes from `from` to `to`.
+    pub(crate) shape: Option<Spanned<PatternShapeFile>>,
+    /// Values at the beginning.
+    pub(crate) from: Option<Spanned<PatternValuesFile>>,
+    /// Values at the far end.
+    pub(crate) to: Option<Spanned<PatternValuesFile>>,
+    /// Values one after the other.
+    pub(crate) steps: Option<Spanned<Vec<PatternStepFile>>>,
+}
+
+/// Shapes of a pattern.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum PatternShapeFile {
+    /// `from` for half of the time, then `to`.
+    Square,
+    /// Smoothly there and back.
+    Sine,
+    /// Evenly there and back.
+    Triangle,
+    /// Evenly there, and back at once.
+    Sawtooth,
+}
+
+/// Values at one end of a shape.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct PatternValuesFile {
+    /// Time each packet is held.
+    pub(crate) delay: Option<TimeSpan>,
+    /// Bit rate.
+    pub(crate) rate: Option<BitRate>,
+    /// Share of packets lost.
+    pub(crate) loss: Option<Percent>,
+}
+
+/// Values from a moment on; what is left out stays as it was.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct PatternStepFile {
+    /// When, counted from the beginning of the pattern; the first step is at 0s.
+    pub(crate) at: Spanned<TimeSpan>,
+    /// Time each packet is held.
+    pub(crate) delay: Option<TimeSpan>,
+    /// Bit rate.
+    pub(crate) rate: Option<BitRate>,
+    /// Share of packets lost.
+    pub(crate) loss: Option<Percent>,
 }

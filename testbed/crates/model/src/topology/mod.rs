@@ -21,6 +21,7 @@ pub use topology::{
 };
 
 use crate::document::overrides::{self, Assignment};
+use crate::document::reader::Reader;
 use crate::document::sources::Sources;
 use crate::document::{Loader, Override, include, path};
 use crate::error::{ModelError, Problems};
@@ -41,7 +42,9 @@ pub fn load_topology(
     let assignments = read_overrides(overrides, &mut sources, &mut problems);
     let topology = match tree {
         Some(tree) if problems.is_empty() => {
-            validate::resolve(tree, &assignments, &path::normal(path), &mut problems)
+            let path = path::normal(path);
+            let mut reader = Reader::new(loader, &mut sources, &path);
+            validate::resolve(tree, &assignments, &path, &mut reader, &mut problems)
         }
         _ => None,
     };

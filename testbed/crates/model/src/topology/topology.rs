@@ -1,6 +1,7 @@
 //! A validated topology: every reference resolved, every unit typed, every default applied.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use indexmap::IndexMap;
@@ -8,6 +9,7 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use super::impairment::Impairment;
+use crate::trace::Trace;
 use crate::units::optional_duration_text;
 
 /// The seed of a topology that names none.
@@ -24,9 +26,22 @@ pub struct Topology {
     pub nodes: IndexMap<String, Node>,
     /// Links in the order of the file.
     pub links: Vec<Link>,
+    /// What the links replay, by the names in [`Link::forward_trace`] and [`Link::backward_trace`].
+    #[serde(
+        default,
+        with = "crate::trace::table",
+        skip_serializing_if = "IndexMap::is_empty"
+    )]
+    pub traces: IndexMap<String, Arc<Trace>>,
 }
 
 impl Topology {
+    /// What a link replays: forward, backward.
+    #[must_use]
+    pub fn traces_of(&self, link: &Link) -> [Option<&Arc<Trace>>; 2] {
+        [&link.forward_trace, &link.backward_trace].map(|name| self.traces.get(name.as_deref()?))
+    }
+
     /// The link of this name. `A--B` and `B--A` are the same name.
     #[must_use]
     pub fn link(&self, name: &str) -> Option<&Link> {
@@ -248,6 +263,13 @@ pub struct Link {
     pub forward: Impairment,
     /// What happens to packets from the second end to the first.
     pub backward: Impairment,
+    /// Key into [`Topology::traces`]: what is replayed on top of `forward`. The values it has win over those of
+    /// `forward`; jitter, queue and all others stay.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forward_trace: Option<String>,
+    /// The same for `backward`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backward_trace: Option<String>,
     /// Who does it.
     pub backend: Backend,
     /// Largest packet, in bytes; 1500 when absent.

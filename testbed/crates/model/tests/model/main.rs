@@ -9,3 +9,4 @@ mod scenarios;
 mod schemas;
 mod shipped;
 mod topology_errors;
+mod traces;

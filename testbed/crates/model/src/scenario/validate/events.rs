@@ -132,7 +132,14 @@ fn node(value: &Value, context: &Context<'_>) -> Result<String, Problem> {
 }
 
 fn set_link(link: &Link, file: &LinkChangeFile, problems: &mut Problems) -> EventAction {
-    let both = impairment::change(&file.impairments(), problems);
+    let both = file.impairments();
+    for own in [Some(&both), file.forward.as_ref(), file.backward.as_ref()]
+        .into_iter()
+        .flatten()
+    {
+        impairment::refuse_trace(own, problems);
+    }
+    let both = impairment::change(&both, problems);
     let mut direction = |own: Option<&ImpairmentFile>| match own {
         Some(own) => impairment::change(own, problems).or(&both),
         None => both,

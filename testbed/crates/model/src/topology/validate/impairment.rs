@@ -42,6 +42,20 @@ fn unsupported(what: &str, span: Span) -> Problem {
     .help("links have `delay`, `jitter` (uniform or normal), `loss`, `rate` and `queue`")
 }
 
+/// A trace is read with the topology; a change of a running link cannot bring one.
+pub(crate) fn refuse_trace(file: &ImpairmentFile, problems: &mut Problems) {
+    let spans = [
+        ("trace", place(file.trace.as_ref())),
+        ("pattern", place(file.pattern.as_ref())),
+    ];
+    for (key, span) in spans {
+        if let Some(span) = span {
+            let message = format!("an event cannot set a `{key}`; give it to the link in the topology");
+            problems.add(Problem::new(Fault::Contradiction { message }, span).label("here"));
+        }
+    }
+}
+
 fn place<T>(value: Option<&Spanned<T>>) -> Option<Span> {
     value.map(|value| value.span)
 }
@@ -69,7 +83,6 @@ fn refuse_unsupported(file: &ImpairmentFile, problems: &mut Problems) {
             "blackhole",
             place(file.blackhole.as_ref().filter(|hole| hole.value)),
         ),
-        ("trace", place(file.trace.as_ref())),
     ];
     for (key, span) in never {
         if let Some(span) = span {

@@ -9,6 +9,7 @@ use super::super::topology::{Endpoint, Link, NodeKind};
 use super::impairment;
 use super::names;
 use super::nodes::CheckedNodes;
+use super::traces::Traces;
 use crate::document::spanned::Spanned;
 use crate::document::tree::{Span, Tree};
 use crate::error::{Fault, Problem, Problems};
@@ -29,6 +30,7 @@ struct End<'a> {
 pub(super) fn validate(
     files: &[(&Tree, LinkFile)],
     nodes: &CheckedNodes,
+    traces: &mut Traces<'_, '_>,
     problems: &mut Problems,
 ) -> Vec<Link> {
     let mut readable: Vec<(&LinkFile, [End<'_>; 2])> = Vec::with_capacity(files.len());
@@ -66,7 +68,7 @@ pub(super) fn validate(
                 None => interfaces.choose(end.node, peer.node),
             },
         });
-        all.push(complete(file, name, endpoints, problems));
+        all.push(complete(file, name, endpoints, traces, problems));
     }
     unlinked_interfaces(&all, nodes, problems);
     all
@@ -244,7 +246,13 @@ impl<'a> SwitchLoops<'a> {
     }
 }
 
-fn complete(file: &LinkFile, name: String, endpoints: [Endpoint; 2], problems: &mut Problems) -> Link {
+fn complete(
+    file: &LinkFile,
+    name: String,
+    endpoints: [Endpoint; 2],
+    traces: &mut Traces<'_, '_>,
+    problems: &mut Problems,
+) -> Link {
     refuse_unsupported(file, problems);
     let both_file = file.impairments();
     let both = impairment::change(&both_file, problems);
@@ -254,9 +262,11 @@ fn complete(file: &LinkFile, name: String, endpoints: [Endpoint; 2], problems: &
             None => both,
         };
         impairment::check_jitter(&[own, Some(&both_file)], &change, problems);
-        change.applied_to(&super::super::Impairment::default())
+        let impairment = change.applied_to(&super::super::Impairment::default());
+        let trace = traces.of(&[own, Some(&both_file)], &impairment, problems);
+        (impairment, trace)
     };
-    let (forward, backward) = (
+    let ((forward, forward_trace), (backward, backward_trace)) = (
         direction(file.forward.as_ref()),
         direction(file.backward.as_ref()),
     );
@@ -266,6 +276,8 @@ fn complete(file: &LinkFile, name: String, endpoints: [Endpoint; 2], problems: &
         endpoints,
         forward,
         backward,
+        forward_trace,
+        backward_trace,
         backend: file
             .backend
             .as_ref()

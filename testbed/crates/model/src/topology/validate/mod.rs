@@ -7,6 +7,7 @@ mod links;
 pub(crate) mod names;
 mod nodes;
 mod ports;
+mod traces;
 
 use indexmap::IndexMap;
 
@@ -18,14 +19,17 @@ use crate::document::count;
 use crate::document::decode::decode;
 use crate::document::overrides::{self, Assignment, Outcome};
 use crate::document::path;
+use crate::document::reader::Reader;
 use crate::document::tree::{Span, Tree};
 use crate::error::{Fault, Problem, Problems};
+use traces::Traces;
 
 /// Checks and completes the tree of the topology file at `path`. `None` if it cannot be used; why is in `problems`.
 pub(crate) fn resolve(
     mut tree: Tree,
     assignments: &[Assignment],
     path: &str,
+    reader: &mut Reader<'_>,
     problems: &mut Problems,
 ) -> Option<Topology> {
     let whole = Span {
@@ -66,12 +70,15 @@ pub(crate) fn resolve(
             .map(|(name, checked)| (name.clone(), checked.node.clone()))
             .collect(),
         links: Vec::new(),
+        traces: IndexMap::new(),
     };
     let links: Vec<(&Tree, LinkFile)> = links
         .iter()
         .filter_map(|tree| Some((tree, problems.keep(decode(tree))?)))
         .collect();
-    topology.links = links::validate(&links, &nodes, problems);
+    let mut traces = Traces::new(reader);
+    topology.links = links::validate(&links, &nodes, &mut traces, problems);
+    topology.traces = traces.into_table();
     ports::check(&nodes, problems);
     if problems.is_empty() {
         addresses::check(&topology, &nodes, problems);
