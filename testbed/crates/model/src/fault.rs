@@ -100,6 +100,20 @@ pub enum Fault {
     UnknownColumn { name: String },
     #[error("a row has {found} cells, but {expected} columns have a heading")]
     WrongCellCount { found: usize, expected: usize },
+    #[error("unknown preset `{name}`")]
+    UnknownPreset { name: String },
+    #[error("a table of round trips needs two sites or more")]
+    NoSites,
+    #[error("unknown site `{name}`")]
+    UnknownSite { name: String },
+    #[error("not valid XML: {reason}")]
+    NotXml { reason: String },
+    #[error("not valid GML: {reason}")]
+    NotGml { reason: String },
+    #[error("the file holds no {format} graph")]
+    NotAGraph { format: String },
+    #[error("{what} cannot be composed: {reason}")]
+    CannotCollapse { what: String, reason: String },
     // Addresses.
     #[error("`{text}` is not an address with a prefix length")]
     BadAddress { text: String },

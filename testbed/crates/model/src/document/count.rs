@@ -4,7 +4,7 @@ use super::tree::{Key, Map, Tree, Value};
 use crate::error::{Fault, Problem, Problems};
 
 /// More nodes or links than this are refused rather than built.
-const LIMIT: u64 = 20_000;
+pub(crate) const LIMIT: u64 = 20_000;
 /// More values than this in all copies of one item are refused too: a small file must not fill the memory.
 const VALUES: u64 = 4_000_000;
 
@@ -154,7 +154,7 @@ fn with_index(tree: &Tree, index: u64) -> Tree {
 }
 
 /// Replaces `{i}`, `{i+N}` and `{i-N}`; other braces stay.
-fn substitute(text: &str, index: u64) -> String {
+pub(crate) fn substitute(text: &str, index: u64) -> String {
     let mut result = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(open) = rest.find("{i") {

@@ -1,5 +1,6 @@
 //! Positions, trees and decoding: what lies between YAML text and the file types.
 
+pub(crate) mod build;
 pub(crate) mod count;
 pub(crate) mod decode;
 pub(crate) mod duplicates;

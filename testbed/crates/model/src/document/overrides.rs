@@ -17,7 +17,7 @@ pub(crate) struct Assignment {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
     Done,
-    /// Its node is not there. It may appear when counts are expanded.
+    /// Its node, or any link, is not there. It may appear when counts and generators are expanded.
     NoSuchNode,
 }
 
@@ -104,6 +104,9 @@ pub(crate) fn apply(root: &mut Tree, assignment: &Assignment) -> Result<Outcome,
     let mut here = root;
     for (depth, key) in way.iter().enumerate() {
         if depth == 1 && way[0].text == "nodes" && here.get(&key.text).is_none() {
+            return Ok(Outcome::NoSuchNode);
+        }
+        if depth == 0 && key.text == "links" && here.get("links").is_none_or(Tree::is_null) {
             return Ok(Outcome::NoSuchNode);
         }
         here = step(here, key)?;

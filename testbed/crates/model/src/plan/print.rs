@@ -100,10 +100,14 @@ impl fmt::Display for Action {
                 link,
                 forward,
                 backward,
+                presets,
                 traces,
                 backend,
             } => {
                 impair_line(formatter, link, forward, backward, *backend)?;
+                if !presets.is_empty() {
+                    write!(formatter, "  preset {}", presets.join(", "))?;
+                }
                 traces
                     .iter()
                     .try_for_each(|trace| write!(formatter, "\n    {trace}"))

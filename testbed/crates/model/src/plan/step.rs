@@ -83,6 +83,9 @@ pub enum Action {
         forward: Impairment,
         /// From the second end to the first.
         backward: Impairment,
+        /// The presets that the impairments come from.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        presets: Vec<String>,
         /// What is replayed in each of the two directions, in a few words.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         traces: Vec<String>,

@@ -241,6 +241,7 @@ impl<'a> Builder<'a> {
                 link: link.name.clone(),
                 forward: link.forward,
                 backward: link.backward,
+                presets: link.presets.clone(),
                 traces: traces(self.topology, link),
                 backend: link.backend,
             };

@@ -5,7 +5,7 @@ mod experiment;
 pub(crate) mod file;
 mod load;
 mod params;
-mod seed;
+pub(crate) mod seed;
 mod validate;
 
 pub use experiment::{

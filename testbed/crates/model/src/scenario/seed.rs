@@ -9,7 +9,8 @@ pub(crate) fn derive(seed: u64, cell: usize, repetition: u32) -> u64 {
     mix(cell.wrapping_add(u64::from(repetition))) >> 11
 }
 
-fn mix(number: u64) -> u64 {
+/// One step of SplitMix64.
+pub(crate) fn mix(number: u64) -> u64 {
     let mut mixed = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
     mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);

@@ -45,11 +45,20 @@ pub(crate) struct TopologyFile {
         reason = "includes are merged before types are decoded; the schema needs the key"
     )]
     pub(crate) include: Option<IncludeFile>,
-    /// A regular shape instead of nodes and links one by one.
-    pub(crate) generate: Option<Spanned<GenerateFile>>,
-    /// A topology from a file in another format.
-    pub(crate) import: Option<Spanned<ImportFile>>,
-    /// Whether switches and routers are emulated or composed into one path per pair of hosts.
+    /// A regular shape, beside the nodes and links of the file.
+    #[expect(
+        dead_code,
+        reason = "it is expanded before types are decoded; the schema needs the key"
+    )]
+    pub(crate) generate: Option<GenerateFile>,
+    /// A topology from a file in another format, beside the nodes and links of the file.
+    #[expect(
+        dead_code,
+        reason = "it is expanded before types are decoded; the schema needs the key"
+    )]
+    pub(crate) import: Option<ImportFile>,
+    /// Whether switches and routers are emulated, or composed into one path per pair of hosts; for all links that do
+    /// not say themselves.
     pub(crate) mode: Option<Spanned<ModeFile>>,
 }
 
@@ -97,6 +106,13 @@ pub(crate) enum KindFile {
     Switch,
     /// A bare node that forwards packets.
     Router,
+}
+
+impl KindFile {
+    /// The word in files.
+    pub(crate) fn as_str(self) -> &'static str {
+        super::NodeKind::from(self).as_str()
+    }
 }
 
 /// How a node runs.
@@ -214,25 +230,29 @@ pub(crate) enum ModeFile {
 /// A regular shape.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[expect(
-    dead_code,
-    reason = "generators are refused by this version; the schema needs the keys"
-)]
 pub(crate) struct GenerateFile {
     /// Which.
-    pub(crate) shape: ShapeFile,
-    /// Number of nodes.
-    pub(crate) count: u32,
-    /// Kind of the nodes.
-    pub(crate) kind: Option<KindFile>,
-    /// Share of all possible links, for `random`.
-    pub(crate) density: Option<f64>,
+    pub(crate) shape: Spanned<ShapeFile>,
+    /// Number of nodes, without the switch of a star.
+    pub(crate) count: Spanned<u32>,
+    /// Kind of the nodes; `host` when absent. Nodes of a shape in which packets must pass through others forward them.
+    pub(crate) kind: Option<Spanned<KindFile>>,
+    /// Name of the nodes, with `{i}`; `n{i}`, `h{i}`, `c{i}`, `s{i}` or `r{i}` by kind when absent.
+    pub(crate) name: Option<Spanned<String>>,
+    /// Share of all possible links, for `random`, which draws them from the topology's seed.
+    pub(crate) density: Option<Spanned<f64>>,
+    /// Children of each node, for `tree`; 2 when absent.
+    pub(crate) fanout: Option<Spanned<u32>>,
     /// What all links have.
+    #[expect(
+        dead_code,
+        reason = "it is laid under the links as it was written; the schema needs the key"
+    )]
     pub(crate) link: Option<LinkDefaultsFile>,
 }
 
 /// Regular shapes.
-#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum ShapeFile {
     /// All on one switch.
@@ -241,28 +261,32 @@ pub(crate) enum ShapeFile {
     Ring,
     /// Each linked to the next.
     Line,
-    /// A binary tree.
+    /// Each but the first linked to its parent.
     Tree,
     /// Each linked to each.
     Mesh,
-    /// A square grid.
+    /// A grid, as square as the number allows.
     Grid,
-    /// Random links, from the seed.
+    /// Random links, from the seed; every node can reach every other.
     Random,
 }
 
 /// A file in another format.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[expect(
-    dead_code,
-    reason = "imports are refused by this version; the schema needs the keys"
-)]
 pub(crate) struct ImportFile {
     /// Path, relative to this file.
-    pub(crate) file: String,
-    /// What it is.
-    pub(crate) format: ImportFormatFile,
+    pub(crate) file: Spanned<String>,
+    /// What it is; by its name (`.graphml`, `.gml`, `.csv`) when absent.
+    pub(crate) format: Option<Spanned<ImportFormatFile>>,
+    /// Kind of the nodes; `router` (`rtt`: `host`) when absent. Nodes of a graph forward packets.
+    pub(crate) kind: Option<Spanned<KindFile>>,
+    /// What links have for which the file says nothing else.
+    #[expect(
+        dead_code,
+        reason = "it is laid under the links as it was written; the schema needs the key"
+    )]
+    pub(crate) link: Option<LinkDefaultsFile>,
 }
 
 /// Formats of other tools.
@@ -273,6 +297,6 @@ pub(crate) enum ImportFormatFile {
     Graphml,
     /// GML.
     Gml,
-    /// A CSV matrix of round-trip times.
+    /// A CSV table of round-trip times between sites: half of each is the delay of one direction.
     Rtt,
 }

@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::file::ModeFile;
 use super::topology::Backend;
 use crate::document::spanned::Spanned;
 use crate::units::{BitRate, ByteSize, Percent, QueueLimit, TimeSpan};
@@ -124,6 +125,9 @@ with_impairments! {
         backend: Option<Spanned<Backend>>,
         /// Largest packet in bytes, 1280 to 65535; 1500 when absent.
         mtu: Option<Spanned<u32>>,
+        /// `collapsed`: a switch or router all of whose links say so vanishes, and each pair of hosts gets the composed
+        /// path.
+        mode: Option<Spanned<ModeFile>>,
         /// Whether the link starts without a carrier.
         down: Option<Spanned<bool>>,
         /// Times the link is up and down in turns.
@@ -135,7 +139,6 @@ with_impairments! {
     /// What all links have unless they say otherwise.
     LinkDefaultsFile {
         /// Who impairs the links.
-        #[expect(dead_code, reason = "defaults are merged before types are decoded; this one needs no check")]
         backend: Option<Spanned<Backend>>,
         /// Largest packet in bytes, 1280 to 65535.
         mtu: Option<Spanned<u32>>,

@@ -1,8 +1,8 @@
-//! Defaults under nodes and links, key by key, before types are decoded.
+//! Defaults under nodes, key by key, before types are decoded. (Those of links are layered later, with presets.)
 
 use crate::document::tree::{Key, Tree, Value};
 
-/// The sections of a topology's tree, defaults already laid under nodes and links.
+/// The sections of a topology's tree, defaults already laid under nodes.
 pub(crate) struct Sections {
     /// Everything but nodes and links, for the file type.
     pub(super) head: Tree,
@@ -49,9 +49,6 @@ pub(crate) fn sections(mut root: Tree) -> Sections {
             .into_iter()
             .map(|(key, node)| (key, node_over_default(node, defaults)))
             .collect();
-        if let Some(link_default) = defaults.get("link") {
-            links = links.into_iter().map(|link| link.over(link_default)).collect();
-        }
     }
     Sections {
         head: root,

@@ -1,10 +1,13 @@
 //! The topology: as written (`file`), checked (`validate`), and ready to be planned (`topology`).
 
 mod agent_file;
+mod collapse;
+mod expand;
 mod file;
 mod impairment;
 pub(crate) mod link_file;
 mod merge;
+pub(crate) mod preset;
 pub(crate) mod segments;
 #[expect(
     clippy::module_inception,
@@ -15,6 +18,7 @@ pub(crate) mod validate;
 
 pub(crate) use file::TopologyFile;
 pub use impairment::{Impairment, ImpairmentChange, JitterDistribution};
+pub use preset::{PRESETS, Preset};
 pub use topology::{
     AgentSettings, Backend, BasicAuth, DEFAULT_RECALC_PERIOD, DEFAULT_SEED, DriverKind, Endpoint,
     FaasSettings, Function, InterfaceSettings, Limits, Link, Node, NodeKind, PortMapping, Topology, Volume,

@@ -270,6 +270,9 @@ pub struct Link {
     /// The same for `backward`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backward_trace: Option<String>,
+    /// Presets that its impairments come from, for people.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub presets: Vec<String>,
     /// Who does it.
     pub backend: Backend,
     /// Largest packet, in bytes; 1500 when absent.

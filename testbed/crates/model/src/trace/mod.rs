@@ -132,6 +132,15 @@ impl Trace {
         }
     }
 
+    /// Whether it sets the delay at every moment.
+    #[must_use]
+    pub fn always_sets_delay(&self) -> bool {
+        match &self.playback {
+            Playback::Steps(steps) => steps.iter().all(|step| step.delay.is_some()),
+            Playback::Deliveries(_) => false,
+        }
+    }
+
     /// Whether it sets the rate, at least at times.
     #[must_use]
     pub fn sets_rate(&self) -> bool {

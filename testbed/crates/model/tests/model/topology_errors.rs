@@ -49,8 +49,6 @@ cases! {
     distribution_to_come: "nodes:\n  a: { kind: host }\n  b: { kind: host }\nlinks:\n  - { endpoints: [a, b], delay: 5ms, jitter: 1ms, distribution: pareto }\n";
     unused_default_to_come: "defaults:\n  link: { reorder: 5% }\nnodes:\n  a: { kind: host }\n";
     docker_to_come: "nodes:\n  n1:\n    kind: dfaas\n    driver: docker\n    image: node\n";
-    generator_to_come: "generate: { shape: ring, count: 5 }\nnodes:\n  a: { kind: host }\n";
-    import_to_come: "import: { file: zoo.graphml, format: graphml }\nnodes:\n  a: { kind: host }\n";
     functions_on_a_host: "nodes:\n  h1:\n    kind: host\n    functions: { figlet: { maxrate: 1 } }\n";
     limits_on_a_switch: "nodes:\n  s1: { kind: switch, cpus: 1 }\n";
     router_that_does_not_forward: "nodes:\n  r1: { kind: router, forward: false }\n";

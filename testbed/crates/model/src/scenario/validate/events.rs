@@ -9,6 +9,7 @@ use crate::error::{Fault, Problem, Problems};
 use crate::scenario::experiment::{Event, EventAction};
 use crate::scenario::file::{DeedFile, EventFile, Value};
 use crate::topology::link_file::{HasImpairments, ImpairmentFile, LinkChangeFile};
+use crate::topology::preset::Direction;
 use crate::topology::validate::impairment;
 use crate::topology::{Link, NodeKind};
 use crate::units::TimeSpan;
@@ -139,14 +140,16 @@ fn set_link(link: &Link, file: &LinkChangeFile, problems: &mut Problems) -> Even
     {
         impairment::refuse_trace(own, problems);
     }
-    let both = impairment::change(&both, problems);
-    let mut direction = |own: Option<&ImpairmentFile>| match own {
-        Some(own) => impairment::change(own, problems).or(&both),
-        None => both,
+    let mut direction = |own: Option<&ImpairmentFile>, direction| {
+        let both = impairment::change(&both, direction, problems);
+        match own {
+            Some(own) => impairment::change(own, direction, problems).or(&both),
+            None => both,
+        }
     };
     let (forward, backward) = (
-        direction(file.forward.as_ref()),
-        direction(file.backward.as_ref()),
+        direction(file.forward.as_ref(), Direction::Forward),
+        direction(file.backward.as_ref(), Direction::Backward),
     );
     for (change, before) in [(&forward, &link.forward), (&backward, &link.backward)] {
         let after = change.applied_to(before);

@@ -2,13 +2,41 @@
 
 use super::super::impairment::{ImpairmentChange, JitterDistribution};
 use super::super::link_file::{DistributionFile, ImpairmentFile, QueueDisciplineFile};
+use super::super::preset::{Direction, PRESETS, Preset};
 use crate::document::spanned::Spanned;
 use crate::document::tree::Span;
 use crate::error::{Fault, Problem, Problems};
 use crate::units::TimeSpan;
 
-/// The supported keys of `file`; the others are reported.
-pub(crate) fn change(file: &ImpairmentFile, problems: &mut Problems) -> ImpairmentChange {
+/// The supported keys of `file`, over its preset; the others are reported.
+pub(crate) fn change(
+    file: &ImpairmentFile,
+    direction: Direction,
+    problems: &mut Problems,
+) -> ImpairmentChange {
+    let preset = preset(file, problems).map(|preset| preset.of(direction));
+    keys(file, problems).or(&preset.unwrap_or_default())
+}
+
+/// The preset of `file`, if it names one.
+pub(super) fn preset(file: &ImpairmentFile, problems: &mut Problems) -> Option<&'static Preset> {
+    let name = file.preset.as_ref()?;
+    let preset = Preset::named(&name.value);
+    if preset.is_none() {
+        let fault = Fault::UnknownPreset {
+            name: name.value.clone(),
+        };
+        let known = PRESETS.iter().map(|preset| preset.name);
+        problems.add(
+            Problem::new(fault, name.span)
+                .label("no preset has this name")
+                .suggest(&name.value, known),
+        );
+    }
+    preset
+}
+
+fn keys(file: &ImpairmentFile, problems: &mut Problems) -> ImpairmentChange {
     refuse_unsupported(file, problems);
     ImpairmentChange {
         delay: file.delay.as_ref().map(|delay| delay.value.0),
@@ -62,7 +90,6 @@ fn place<T>(value: Option<&Spanned<T>>) -> Option<Span> {
 
 fn refuse_unsupported(file: &ImpairmentFile, problems: &mut Problems) {
     let never = [
-        ("preset", place(file.preset.as_ref())),
         ("distribution_table", place(file.distribution_table.as_ref())),
         ("delay_correlation", place(file.delay_correlation.as_ref())),
         (
@@ -112,7 +139,7 @@ pub(super) fn check_jitter(
     let place = files
         .iter()
         .flatten()
-        .find_map(|file| file.jitter.as_ref().map(|jitter| jitter.span));
+        .find_map(|file| place(file.jitter.as_ref()).or_else(|| place(file.preset.as_ref())));
     let fault = Fault::JitterOverDelay {
         jitter: TimeSpan(jitter).to_string(),
         delay: TimeSpan(delay).to_string(),

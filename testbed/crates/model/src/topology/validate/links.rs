@@ -4,7 +4,9 @@ use std::collections::HashMap;
 
 use petgraph::unionfind::UnionFind;
 
-use super::super::link_file::{HasImpairments, ImpairmentFile, LinkFile};
+use super::super::impairment::ImpairmentChange;
+use super::super::link_file::{HasImpairments, ImpairmentFile, LinkDefaultsFile, LinkFile};
+use super::super::preset::Direction;
 use super::super::topology::{Endpoint, Link, NodeKind};
 use super::impairment;
 use super::names;
@@ -29,6 +31,7 @@ struct End<'a> {
 /// Checks every link and gives each end its interface.
 pub(super) fn validate(
     files: &[(&Tree, LinkFile)],
+    defaults: Option<&LinkDefaultsFile>,
     nodes: &CheckedNodes,
     traces: &mut Traces<'_, '_>,
     problems: &mut Problems,
@@ -68,7 +71,7 @@ pub(super) fn validate(
                 None => interfaces.choose(end.node, peer.node),
             },
         });
-        all.push(complete(file, name, endpoints, traces, problems));
+        all.push(complete(file, defaults, name, endpoints, traces, problems));
     }
     unlinked_interfaces(&all, nodes, problems);
     all
@@ -246,31 +249,48 @@ impl<'a> SwitchLoops<'a> {
     }
 }
 
+/// What a link asks for, in layers: a direction's own keys, its preset, the link's keys, its preset, the defaults' keys,
+/// their preset.
 fn complete(
     file: &LinkFile,
+    defaults: Option<&LinkDefaultsFile>,
     name: String,
     endpoints: [Endpoint; 2],
     traces: &mut Traces<'_, '_>,
     problems: &mut Problems,
 ) -> Link {
     refuse_unsupported(file, problems);
-    let both_file = file.impairments();
-    let both = impairment::change(&both_file, problems);
-    let mut direction = |own: Option<&ImpairmentFile>| {
-        let change = match own {
-            Some(own) => impairment::change(own, problems).or(&both),
-            None => both,
-        };
-        impairment::check_jitter(&[own, Some(&both_file)], &change, problems);
+    let both = file.impairments();
+    let under = defaults.map(HasImpairments::impairments);
+    let mut presets: Vec<String> = Vec::new();
+    let mut of = |own: Option<&ImpairmentFile>, direction: Direction| {
+        let layers = [own, Some(&both), under.as_ref()];
+        let mut change = ImpairmentChange::default();
+        for layer in layers.into_iter().flatten() {
+            change = change.or(&impairment::change(layer, direction, problems));
+            let preset = impairment::preset(layer, problems).map(|preset| preset.name);
+            if let Some(preset) = preset.filter(|preset| !presets.iter().any(|known| known == preset)) {
+                presets.push(preset.to_owned());
+            }
+        }
         let impairment = change.applied_to(&super::super::Impairment::default());
-        let trace = traces.of(&[own, Some(&both_file)], &impairment, problems);
+        let trace = traces.of(&layers, &impairment, problems);
+        if !trace.as_ref().is_some_and(|name| traces.always_set_delay(name)) {
+            impairment::check_jitter(&layers, &change, problems);
+        }
         (impairment, trace)
     };
-    let ((forward, forward_trace), (backward, backward_trace)) = (
-        direction(file.forward.as_ref()),
-        direction(file.backward.as_ref()),
-    );
+    let (forward, forward_trace) = of(file.forward.as_ref(), Direction::Forward);
+    let (backward, backward_trace) = of(file.backward.as_ref(), Direction::Backward);
     check_mtu(file.mtu.as_ref(), problems);
+    let backend = file
+        .backend
+        .as_ref()
+        .or(defaults.and_then(|defaults| defaults.backend.as_ref()));
+    let mtu = file
+        .mtu
+        .as_ref()
+        .or(defaults.and_then(|defaults| defaults.mtu.as_ref()));
     Link {
         name,
         endpoints,
@@ -278,12 +298,9 @@ fn complete(
         backward,
         forward_trace,
         backward_trace,
-        backend: file
-            .backend
-            .as_ref()
-            .map(|backend| backend.value)
-            .unwrap_or_default(),
-        mtu: file.mtu.as_ref().map(|mtu| mtu.value),
+        presets,
+        backend: backend.map(|backend| backend.value).unwrap_or_default(),
+        mtu: mtu.map(|mtu| mtu.value),
     }
 }
 

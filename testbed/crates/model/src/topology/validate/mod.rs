@@ -11,15 +11,19 @@ mod traces;
 
 use indexmap::IndexMap;
 
+use super::collapse::{self, Wish};
+use super::expand;
 use super::file::{DefaultsFile, KindFile, ModeFile, NodeFile, TopologyFile};
 use super::link_file::{HasImpairments, LinkFile};
 use super::merge::{self, Sections};
+use super::preset::Direction;
 use super::topology::{DEFAULT_SEED, NodeKind, Topology};
 use crate::document::count;
 use crate::document::decode::decode;
 use crate::document::overrides::{self, Assignment, Outcome};
 use crate::document::path;
 use crate::document::reader::Reader;
+use crate::document::spanned::Spanned;
 use crate::document::tree::{Span, Tree};
 use crate::error::{Fault, Problem, Problems};
 use traces::Traces;
@@ -38,6 +42,7 @@ pub(crate) fn resolve(
     };
     let late = assign(&mut tree, assignments, problems);
     count::expand(&mut tree, problems);
+    expand::expand(&mut tree, reader, problems);
     assign_late(&mut tree, &late, problems);
 
     let Sections {
@@ -54,7 +59,7 @@ pub(crate) fn resolve(
         problems.add(Problem::new(fault, key.span));
     }
     let head: TopologyFile = problems.keep(decode(&head)).unwrap_or_default();
-    refuse_unsupported(&head, problems);
+    check_defaults(&head, problems);
     let name = lab_name(&head, path::stem(path), whole, problems);
     let nodes = nodes::validate(&nodes, path, problems);
     if nodes.is_empty() && problems.is_empty() {
@@ -77,16 +82,22 @@ pub(crate) fn resolve(
         .filter_map(|tree| Some((tree, problems.keep(decode(tree))?)))
         .collect();
     let mut traces = Traces::new(reader);
-    topology.links = links::validate(&links, &nodes, &mut traces, problems);
+    let link_defaults = head.defaults.as_ref().and_then(|defaults| defaults.link.as_ref());
+    topology.links = links::validate(&links, link_defaults, &nodes, &mut traces, problems);
     topology.traces = traces.into_table();
     ports::check(&nodes, problems);
+    if problems.is_empty()
+        && let Some(wish) = wish(head.mode.as_ref(), &links)
+    {
+        collapse::collapse(&mut topology, &wish, problems);
+    }
     if problems.is_empty() {
         addresses::check(&topology, &nodes, problems);
     }
     Some(topology)
 }
 
-/// Applies what can be applied; returns what names a node that may still appear.
+/// Applies what can be applied; returns what names a node or link that may still appear.
 fn assign<'a>(
     tree: &mut Tree,
     assignments: &'a [Assignment],
@@ -94,8 +105,11 @@ fn assign<'a>(
 ) -> Vec<&'a Assignment> {
     let mut late = Vec::new();
     for assignment in assignments {
-        if problems.keep(overrides::apply(tree, assignment)) == Some(Outcome::NoSuchNode) {
-            late.push(assignment);
+        let names_link = assignment.path.first().is_some_and(|key| key.text == "links");
+        match overrides::apply(tree, assignment) {
+            Ok(Outcome::Done) => {}
+            Err(problem) if !names_link => problems.add(problem),
+            Ok(Outcome::NoSuchNode) | Err(_) => late.push(assignment),
         }
     }
     late
@@ -109,6 +123,12 @@ fn assign_late(tree: &mut Tree, late: &[&Assignment], problems: &mut Problems) {
         let Some(key) = assignment.path.get(1) else {
             continue;
         };
+        if assignment.path[0].text == "links" {
+            let name = key.text.clone();
+            problems
+                .add(Problem::new(Fault::UnknownLink { name }, key.span).label("the topology has no links"));
+            continue;
+        }
         let nodes = tree.get("nodes").and_then(Tree::as_map);
         let known = nodes
             .into_iter()
@@ -125,32 +145,8 @@ fn assign_late(tree: &mut Tree, late: &[&Assignment], problems: &mut Problems) {
     }
 }
 
-fn refuse_unsupported(head: &TopologyFile, problems: &mut Problems) {
-    let mut refuse = |what: &str, span: Span| {
-        problems.add(
-            Problem::new(
-                Fault::NotSupported {
-                    what: what.to_owned(),
-                },
-                span,
-            )
-            .label("here"),
-        );
-    };
-    if let Some(generate) = &head.generate {
-        refuse("generating a topology (`generate:`)", generate.span);
-    }
-    if let Some(import) = &head.import {
-        refuse("importing a topology (`import:`)", import.span);
-    }
-    if let Some(mode) = head
-        .mode
-        .as_ref()
-        .filter(|mode| mode.value == ModeFile::Collapsed)
-    {
-        refuse("mode `collapsed`", mode.span);
-    }
-    // Defaults that no node or link uses are still checked.
+/// Defaults that no node or link uses are checked too.
+fn check_defaults(head: &TopologyFile, problems: &mut Problems) {
     if let Some(DefaultsFile {
         dfaas,
         host,
@@ -173,10 +169,31 @@ fn refuse_unsupported(head: &TopologyFile, problems: &mut Problems) {
             }
         }
         if let Some(link) = link {
-            impairment::change(&link.impairments(), problems);
+            for direction in [Direction::Forward, Direction::Backward] {
+                impairment::change(&link.impairments(), direction, problems);
+            }
             links::check_mtu(link.mtu.as_ref(), problems);
         }
     }
+}
+
+/// Which links are to be composed; none when none is.
+fn wish(mode: Option<&Spanned<ModeFile>>, links: &[(&Tree, LinkFile)]) -> Option<Wish> {
+    let own = links.iter().map(|(_, file)| file.mode.as_ref().or(mode));
+    let wished: Vec<Option<Span>> = own
+        .map(|mode| {
+            mode.filter(|mode| mode.value == ModeFile::Collapsed)
+                .map(|mode| mode.span)
+        })
+        .collect();
+    let first = wished.iter().flatten().next().copied()?;
+    Some(Wish {
+        links: (0..links.len())
+            .filter(|place| wished[*place].is_some())
+            .collect(),
+        places: links.iter().map(|(tree, _)| tree.span).collect(),
+        mode: mode.map_or(first, |mode| mode.span),
+    })
 }
 
 fn lab_name(head: &TopologyFile, stem: &str, whole: Span, problems: &mut Problems) -> String {

@@ -60,6 +60,13 @@ impl<'a, 'b> Traces<'a, 'b> {
         Some(self.keep(trace))
     }
 
+    /// Whether a trace of the table leaves no moment to the link's own delay.
+    pub(super) fn always_set_delay(&self, name: &str) -> bool {
+        self.table
+            .get(name)
+            .is_some_and(|trace| trace.always_sets_delay())
+    }
+
     /// Puts a trace into the table; equal ones share their place.
     fn keep(&mut self, trace: Arc<Trace>) -> String {
         let mut name = trace.name.clone();
