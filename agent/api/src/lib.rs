@@ -15,4 +15,7 @@ pub mod metrics;
 pub use environment::{VARIABLES, Variable};
 pub use haproxy::{InitialSettings, initial_haproxy_configuration};
 pub use identity::{Identity, IdentityError};
-pub use message::{Message, MessageError, MsgNodeInfoRecalc};
+pub use message::{
+    Message, MessageError, MsgNodeInfoNms, MsgNodeInfoRecalc, MsgNodeInfoStatic, MsgNodeMarginInfoNms,
+    MsgText,
+};

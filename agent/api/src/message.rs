@@ -1,20 +1,28 @@
-//! Messages that agents publish: JSON with the field names of the original agent, written as Go writes them.
+//! Messages that agents publish: JSON with the field names of the original agent, byte for byte as Go's `encoding/json`
+//! writes it.
 
-mod number;
+mod go;
+mod schemas;
 
-use number::go_number;
-use serde::{Deserialize, Deserializer};
-use std::collections::BTreeMap;
-use std::fmt::Write as _;
+pub use schemas::{
+    FunctionLimits, GroupLoad, MsgNodeInfoNms, MsgNodeInfoRecalc, MsgNodeInfoStatic, MsgNodeMarginInfoNms,
+    MsgText,
+};
+
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use thiserror::Error;
 
-/// `FuncLimits`: PeerId → function → requests per second the sender will take from that peer.
-pub type FunctionLimits = BTreeMap<String, BTreeMap<String, f64>>;
-
+/// `MsgType` of [`MsgText`].
+pub const TYPE_TEXT: &str = "text";
 /// `MsgType` of [`MsgNodeInfoRecalc`].
 pub const TYPE_NODE_INFO_RECALC: &str = "nodeinfoRecalc";
-/// `MsgType` of a free text.
-pub const TYPE_TEXT: &str = "text";
+/// `MsgType` of [`MsgNodeInfoNms`].
+pub const TYPE_NODE_INFO_NMS: &str = "nodeinfoNMS";
+/// `MsgType` of [`MsgNodeMarginInfoNms`].
+pub const TYPE_NODE_MARGIN_INFO_NMS: &str = "nodemargininfoNMS";
+/// `MsgType` of [`MsgNodeInfoStatic`].
+pub const TYPE_NODE_INFO_STATIC: &str = "nodeinfoStatic";
 
 /// A text that is not a message.
 #[derive(Debug, Error)]
@@ -27,106 +35,72 @@ pub enum MessageError {
 /// Any message of the overlay's topic.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Message {
+    /// Free text, for people.
+    Text(MsgText),
     /// A node's offer to its peers.
     NodeInfoRecalc(MsgNodeInfoRecalc),
-    /// Free text, for people.
-    Text(String),
+    /// What a node is and has.
+    NodeInfoNms(MsgNodeInfoNms),
+    /// How much room a node has.
+    NodeMarginInfoNms(MsgNodeMarginInfoNms),
+    /// What a node has.
+    NodeInfoStatic(MsgNodeInfoStatic),
     /// A message of a strategy this version does not know; its type.
     Unknown(String),
 }
 
-/// What a node offers its peers under the recalc strategy.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
-#[serde(default)]
-pub struct MsgNodeInfoRecalc {
-    /// Address at which the sender's proxy takes forwarded requests.
-    #[serde(rename = "HAProxyHost", deserialize_with = "null_as_default")]
-    pub haproxy_host: String,
-    /// Its port.
-    #[serde(rename = "HAProxyPort", deserialize_with = "null_as_default")]
-    pub haproxy_port: u32,
-    /// How much of each function each peer may send, in requests per second.
-    #[serde(rename = "FuncLimits", deserialize_with = "limits_with_nulls")]
-    pub func_limits: FunctionLimits,
-}
-
-impl MsgNodeInfoRecalc {
-    /// The message as compact JSON, fields in the original's order, keys sorted, numbers as Go prints them
-    /// (`10`, not `10.0`). A limit that is not finite, which JSON cannot say, is written as 0.
-    #[must_use]
-    pub fn to_json(&self) -> String {
-        let mut text = String::with_capacity(128 + self.func_limits.len() * 96);
-        // Writing to a String cannot fail.
-        let _ = write!(
-            text,
-            "{{\"MsgType\":{kind},\"HAProxyHost\":{host},\"HAProxyPort\":{port},\"FuncLimits\":",
-            kind = quoted(TYPE_NODE_INFO_RECALC),
-            host = quoted(&self.haproxy_host),
-            port = self.haproxy_port,
-        );
-        write_object(&mut text, &self.func_limits, |text, limits| {
-            write_object(text, limits, |text, limit| text.push_str(&go_number(*limit)));
-        });
-        text.push('}');
-        text
-    }
-}
-
 impl Message {
-    /// Reads a message. Unknown fields are ignored and missing ones are empty, as in Go.
+    /// Reads a message. Unknown fields are ignored, missing ones and `null` are empty, as in Go.
     ///
     /// # Errors
     /// When the text is not a JSON object or a field has another type.
     pub fn from_json(bytes: &[u8]) -> Result<Self, MessageError> {
         #[derive(Deserialize)]
-        struct Envelope {
-            #[serde(rename = "MsgType", default)]
-            kind: String,
-            #[serde(rename = "Text", default)]
-            text: String,
+        struct Envelope<'a> {
+            #[serde(rename = "MsgType", default, borrow)]
+            kind: Cow<'a, str>,
         }
-        let envelope: Envelope = serde_json::from_slice(bytes)?;
-        Ok(match envelope.kind.as_str() {
+        // Serde would take the fields of a structure from a list too; Go does not.
+        if bytes.trim_ascii_start().first() == Some(&b'[') {
+            return Err(MessageError::Json(serde::de::Error::custom(
+                "a list, not an object",
+            )));
+        }
+        let envelope: Envelope<'_> = serde_json::from_slice(bytes)?;
+        Ok(match envelope.kind.as_ref() {
+            TYPE_TEXT => Self::Text(serde_json::from_slice(bytes)?),
             TYPE_NODE_INFO_RECALC => Self::NodeInfoRecalc(serde_json::from_slice(bytes)?),
-            TYPE_TEXT => Self::Text(envelope.text),
-            _ => Self::Unknown(envelope.kind),
+            TYPE_NODE_INFO_NMS => Self::NodeInfoNms(serde_json::from_slice(bytes)?),
+            TYPE_NODE_MARGIN_INFO_NMS => Self::NodeMarginInfoNms(serde_json::from_slice(bytes)?),
+            TYPE_NODE_INFO_STATIC => Self::NodeInfoStatic(serde_json::from_slice(bytes)?),
+            _ => Self::Unknown(envelope.kind.into_owned()),
         })
     }
-}
 
-/// A JSON string.
-fn quoted(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
-}
-
-/// A JSON object in key order.
-fn write_object<T>(text: &mut String, map: &BTreeMap<String, T>, write_value: impl Fn(&mut String, &T)) {
-    text.push('{');
-    for (index, (key, value)) in map.iter().enumerate() {
-        if index > 0 {
-            text.push(',');
+    /// The `MsgType` field.
+    #[must_use]
+    pub fn kind(&self) -> &str {
+        match self {
+            Self::Text(_) => TYPE_TEXT,
+            Self::NodeInfoRecalc(_) => TYPE_NODE_INFO_RECALC,
+            Self::NodeInfoNms(_) => TYPE_NODE_INFO_NMS,
+            Self::NodeMarginInfoNms(_) => TYPE_NODE_MARGIN_INFO_NMS,
+            Self::NodeInfoStatic(_) => TYPE_NODE_INFO_STATIC,
+            Self::Unknown(kind) => kind,
         }
-        text.push_str(&quoted(key));
-        text.push(':');
-        write_value(text, value);
     }
-    text.push('}');
 }
 
-/// Go writes an empty map that was never made as `null`.
-fn null_as_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(
-    deserializer: D,
-) -> Result<T, D::Error> {
-    Ok(Option::<T>::deserialize(deserializer)?.unwrap_or_default())
-}
-
-fn limits_with_nulls<'de, D: Deserializer<'de>>(deserializer: D) -> Result<FunctionLimits, D::Error> {
-    type Nullable = BTreeMap<String, Option<BTreeMap<String, f64>>>;
-    let map = Option::<Nullable>::deserialize(deserializer)?.unwrap_or_default();
-    Ok(map
-        .into_iter()
-        .map(|(peer, limits)| (peer, limits.unwrap_or_default()))
-        .collect())
+/// A message of this type with these fields.
+fn to_json<T: Serialize>(kind: &str, fields: &T) -> String {
+    #[derive(Serialize)]
+    struct Tagged<'a, T> {
+        #[serde(rename = "MsgType")]
+        kind: &'a str,
+        #[serde(flatten)]
+        fields: &'a T,
+    }
+    go::to_json(&Tagged { kind, fields })
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 use super::*;
 use proptest::collection::btree_map;
 use proptest::prelude::*;
+use std::collections::BTreeMap;
 
 fn sample() -> MsgNodeInfoRecalc {
     MsgNodeInfoRecalc {
@@ -27,9 +28,17 @@ fn written_as_the_original_does() {
 #[test]
 fn other_messages_are_told_apart() {
     let text = Message::from_json(br#"{"MsgType":"text","Text":"hello"}"#).unwrap();
-    assert_eq!(text, Message::Text("hello".to_owned()));
-    let other = Message::from_json(br#"{"MsgType":"nodeinfoNMS","Functions":["figlet"]}"#).unwrap();
-    assert_eq!(other, Message::Unknown("nodeinfoNMS".to_owned()));
+    let hello = MsgText {
+        text: "hello".to_owned(),
+    };
+    assert_eq!(text, Message::Text(hello));
+    let other = Message::from_json(br#"{"MsgType":"heartbeat","functions":["figlet"]}"#).unwrap();
+    assert_eq!(other, Message::Unknown("heartbeat".to_owned()));
+    assert_eq!(other.kind(), "heartbeat");
+    assert_eq!(
+        Message::from_json(b"{}").unwrap(),
+        Message::Unknown(String::new())
+    );
 }
 
 #[test]
@@ -61,6 +70,127 @@ fn nonsense_is_an_error_not_a_crash() {
     ] {
         assert!(Message::from_json(bytes).is_err(), "{bytes:?}");
     }
+}
+
+/// One message of each type, with the bytes that Go 1.26's `json.Marshal` makes of the original's structures.
+fn samples() -> Vec<(Message, String, &'static str)> {
+    let text = MsgText {
+        text: "a <b> & \"c\" \u{2028} \u{e9}\u{1}".to_owned(),
+    };
+    let limits = |limits: &[(&str, f64)]| -> BTreeMap<String, f64> {
+        limits
+            .iter()
+            .map(|(name, limit)| ((*name).to_owned(), *limit))
+            .collect()
+    };
+    let recalc = MsgNodeInfoRecalc {
+        haproxy_host: "10.0.0.2".to_owned(),
+        haproxy_port: 30_080,
+        func_limits: BTreeMap::from([
+            ("A".to_owned(), BTreeMap::new()),
+            (
+                "B".to_owned(),
+                limits(&[("shasum", 7.5), ("figlet", 10.0), ("ocr", 1.0 / 3.0)]),
+            ),
+            (
+                "C".to_owned(),
+                limits(&[
+                    ("tiny", 1e-7),
+                    ("huge", 1.5e21),
+                    ("max", f64::MAX),
+                    ("large", 123_456_789_012_345_680_000.0),
+                ]),
+            ),
+        ]),
+    };
+    let nms = MsgNodeInfoNms {
+        haproxy_host: "10.0.0.2".to_owned(),
+        haproxy_port: 80,
+        node_type: 1,
+        max_values: limits(&[
+            ("cpu_usage_node", 120.0),
+            ("ram_usage_node", 5.5e9),
+            ("power_usage_node", 2.1e6),
+        ]),
+        functions: vec!["figlet".to_owned(), "ocr".to_owned()],
+    };
+    let margin = MsgNodeMarginInfoNms {
+        margin: 24.166666666666668,
+        load: GroupLoad {
+            high: 0.5,
+            low: 12.0,
+            medium: 0.0,
+        },
+    };
+    let fixed = MsgNodeInfoStatic {
+        haproxy_host: "10.0.0.2".to_owned(),
+        haproxy_port: 80,
+        functions: vec!["figlet".to_owned()],
+    };
+    let written = [
+        text.to_json(),
+        recalc.to_json(),
+        nms.to_json(),
+        margin.to_json(),
+        fixed.to_json(),
+    ];
+    let messages = [
+        Message::Text(text),
+        Message::NodeInfoRecalc(recalc),
+        Message::NodeInfoNms(nms),
+        Message::NodeMarginInfoNms(margin),
+        Message::NodeInfoStatic(fixed),
+    ];
+    let of_go = [
+        "{\"MsgType\":\"text\",\"Text\":\"a \\u003cb\\u003e \\u0026 \\\"c\\\" \\u2028 \u{e9}\\u0001\"}",
+        r#"{"MsgType":"nodeinfoRecalc","HAProxyHost":"10.0.0.2","HAProxyPort":30080,"FuncLimits":{"A":{},"B":{"figlet":10,"ocr":0.3333333333333333,"shasum":7.5},"C":{"huge":1.5e+21,"large":123456789012345680000,"max":1.7976931348623157e+308,"tiny":1e-7}}}"#,
+        r#"{"MsgType":"nodeinfoNMS","HAProxyHost":"10.0.0.2","HAProxyPort":80,"NodeType":1,"MaxValues":{"cpu_usage_node":120,"power_usage_node":2100000,"ram_usage_node":5500000000},"Functions":["figlet","ocr"]}"#,
+        r#"{"MsgType":"nodemargininfoNMS","Margin":24.166666666666668,"Load":{"RateHighUsage":0.5,"RateLowUsage":12,"RateMediumUsage":0}}"#,
+        r#"{"MsgType":"nodeinfoStatic","HAProxyHost":"10.0.0.2","HAProxyPort":80,"Functions":["figlet"]}"#,
+    ];
+    messages
+        .into_iter()
+        .zip(written)
+        .zip(of_go)
+        .map(|((message, written), of_go)| (message, written, of_go))
+        .collect()
+}
+
+#[test]
+fn every_message_is_written_as_go_does_and_read_back() {
+    for (message, written, of_go) in samples() {
+        assert_eq!(written, of_go);
+        assert_eq!(Message::from_json(of_go.as_bytes()).unwrap(), message);
+        let kind = format!("{{\"MsgType\":\"{}\"", message.kind());
+        assert!(of_go.starts_with(&kind), "{of_go}");
+    }
+}
+
+#[test]
+fn what_go_never_made_is_empty() {
+    let read = Message::from_json(
+        br#"{"MsgType":"nodeinfoNMS","HAProxyHost":"","HAProxyPort":0,"NodeType":0,"MaxValues":null,"Functions":null}"#,
+    );
+    assert_eq!(read.unwrap(), Message::NodeInfoNms(MsgNodeInfoNms::default()));
+    let read = Message::from_json(br#"{"MsgType":"nodemargininfoNMS","Margin":null,"Load":null}"#);
+    assert_eq!(
+        read.unwrap(),
+        Message::NodeMarginInfoNms(MsgNodeMarginInfoNms::default())
+    );
+}
+
+#[test]
+fn numbers_that_json_cannot_say_are_zero() {
+    let margin = |margin| MsgNodeMarginInfoNms {
+        margin,
+        ..MsgNodeMarginInfoNms::default()
+    };
+    for value in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+        assert_eq!(margin(value).to_json(), margin(0.0).to_json());
+    }
+    // And what JSON can say but no float64 can hold is refused, as in Go.
+    assert!(Message::from_json(br#"{"MsgType":"nodemargininfoNMS","Margin":1e999}"#).is_err());
+    assert!(Message::from_json(br#"{"MsgType":"nodemargininfoNMS","Margin":NaN}"#).is_err());
 }
 
 /// Limits that every reader of decimal numbers gets exactly.

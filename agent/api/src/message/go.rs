@@ -1,0 +1,111 @@
+//! JSON as Go's `encoding/json` writes it.
+
+use serde::Serialize;
+use serde_json::ser::{Formatter, Serializer};
+use std::io::{Result, Write};
+
+/// The value as compact JSON.
+pub(super) fn to_json<T: Serialize>(value: &T) -> String {
+    let mut bytes = Vec::with_capacity(256);
+    // Messages have text keys only and a Vec takes everything, so this cannot fail.
+    let written = value.serialize(&mut Serializer::with_formatter(&mut bytes, Go));
+    debug_assert!(written.is_ok(), "{written:?}");
+    String::from_utf8(bytes).unwrap_or_default()
+}
+
+/// Where Go differs from serde_json: numbers, and letters that would mean something inside HTML or JavaScript.
+struct Go;
+
+impl Formatter for Go {
+    fn write_f64<W: ?Sized + Write>(&mut self, writer: &mut W, value: f64) -> Result<()> {
+        writer.write_all(number(value).as_bytes())
+    }
+
+    /// Called for numbers that are not finite; messages have no other null.
+    fn write_null<W: ?Sized + Write>(&mut self, writer: &mut W) -> Result<()> {
+        writer.write_all(b"0")
+    }
+
+    fn write_string_fragment<W: ?Sized + Write>(&mut self, writer: &mut W, fragment: &str) -> Result<()> {
+        let mut rest = fragment;
+        while let Some(position) = rest.find(['<', '>', '&', '\u{2028}', '\u{2029}']) {
+            let (plain, escaped) = rest.split_at(position);
+            writer.write_all(plain.as_bytes())?;
+            let mut letters = escaped.chars();
+            if let Some(letter) = letters.next() {
+                write!(writer, "\\u{:04x}", u32::from(letter))?;
+            }
+            rest = letters.as_str();
+        }
+        writer.write_all(rest.as_bytes())
+    }
+}
+
+/// The shortest digits that read back as the same number; exponents only below 1e-6 and from 1e21 on
+/// (as ECMAScript does, which is what Go follows). Not finite: `0`.
+fn number(value: f64) -> String {
+    if !value.is_finite() {
+        return "0".to_owned();
+    }
+    let size = value.abs();
+    if size == 0.0 || (1e-6..1e21).contains(&size) {
+        return format!("{value}");
+    }
+    let text = format!("{value:e}");
+    // Rust writes 1e21, Go writes 1e+21; both write 1e-7.
+    if size >= 1e21 {
+        text.replacen('e', "e+", 1)
+    } else {
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{number, to_json};
+    use proptest::prelude::*;
+
+    // Observed of Go 1.26's json.Marshal.
+    #[test]
+    fn texts_as_go_writes_them() {
+        for (text, json) in [
+            ("plain \u{e9} \u{1f600}", "\"plain \u{e9} \u{1f600}\""),
+            (
+                "<a href=\"x\">&</a>",
+                r#""\u003ca href=\"x\"\u003e\u0026\u003c/a\u003e""#,
+            ),
+            ("\u{2028}\u{2029}", r#""\u2028\u2029""#),
+            ("\u{8}\u{c}\n\r\t\\/", r#""\b\f\n\r\t\\/""#),
+            ("\u{0}\u{1f}\u{7f}", "\"\\u0000\\u001f\u{7f}\""),
+        ] {
+            assert_eq!(to_json(&text), json);
+        }
+    }
+
+    #[test]
+    fn as_go_prints_them() {
+        for (value, text) in [
+            (0.0, "0"),
+            (-0.0, "-0"),
+            (10.0, "10"),
+            (7.5, "7.5"),
+            (1.0 / 3.0, "0.3333333333333333"),
+            (0.000001, "0.000001"),
+            (0.0000001, "1e-7"),
+            (1e20, "100000000000000000000"),
+            (1.5e21, "1.5e+21"),
+            (-2.5, "-2.5"),
+            (f64::NAN, "0"),
+            (f64::INFINITY, "0"),
+        ] {
+            assert_eq!(number(value), text);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn reads_back_as_the_same_number(value in proptest::num::f64::NORMAL) {
+            prop_assert_eq!(number(value).parse::<f64>().unwrap(), value);
+        }
+    }
+}
