@@ -7,9 +7,12 @@ use std::path::PathBuf;
 #[derive(Debug, Parser)]
 #[command(version)]
 pub(crate) struct Arguments {
-    /// File of NAME=VALUE lines that win over the environment.
+    /// File of NAME=VALUE lines that win over the environment. SIGHUP reads it again.
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
+    /// Only say what is wrong with the configuration, one variable per line. Exit code 2 when something is.
+    #[arg(long)]
+    pub(crate) check: bool,
     #[command(subcommand)]
     pub(crate) verb: Option<Verb>,
 }
@@ -20,6 +23,11 @@ pub(crate) enum Verb {
     PeerId {
         /// PEM PKCS#8, as AGENT_PRIVATE_KEY_FILE.
         key_file: PathBuf,
+    },
+    /// Make a private key, as `openssl genpkey -algorithm ed25519` does.
+    Key {
+        /// File to create, readable by its owner only; its PeerId is printed. Without it, the key itself is printed.
+        key_file: Option<PathBuf>,
     },
     /// Print the environment variables as Markdown.
     #[command(hide = true)]

@@ -61,6 +61,21 @@ pub fn generate() -> io::Result<Identity> {
     Ok(Identity::from_seed(&seed))
 }
 
+/// A new identity in a new file, readable by its owner only.
+///
+/// # Errors
+/// When the file is there already or cannot be made.
+pub fn create_new(path: &Path) -> Result<Identity, IdentityFileError> {
+    if path.symlink_metadata().is_ok() {
+        return Err(IdentityFileError::File {
+            action: "create",
+            path: path.to_owned(),
+            source: io::ErrorKind::AlreadyExists.into(),
+        });
+    }
+    create(path)
+}
+
 fn create(path: &Path) -> Result<Identity, IdentityFileError> {
     let failed = |action| {
         move |source| IdentityFileError::File {
@@ -108,6 +123,16 @@ mod tests {
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(load_or_create(&path).unwrap().peer_id(), first.peer_id());
         assert_ne!(generate().unwrap().peer_id(), first.peer_id());
+    }
+
+    #[test]
+    fn a_new_one_never_replaces_another() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("key.pem");
+        let first = create_new(&path).unwrap();
+        let error = create_new(&path).unwrap_err().to_string();
+        assert!(error.contains("key.pem") && error.contains("exists"), "{error}");
+        assert_eq!(load_or_create(&path).unwrap().peer_id(), first.peer_id());
     }
 
     #[test]

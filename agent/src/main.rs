@@ -1,19 +1,19 @@
 //! The DFaaS agent's program.
 
 mod command_line;
+mod daemon;
+mod log;
 
 use command_line::{Arguments, Verb};
-use dfaas_agent::agent::{Agent, AgentError};
-use dfaas_agent::config::{
-    Config, ConfigError, ConfigFileError, NodeConfig, ProcessEnvironment, read_file, without_effect,
-};
+use daemon::ConfigSource;
+use dfaas_agent::agent::AgentError;
+use dfaas_agent::config::{ConfigError, ConfigFileError};
+use dfaas_agent::identity_file::{self, IdentityFileError};
 use dfaas_agent_api::{Identity, IdentityError};
-use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use thiserror::Error;
-use tokio::signal::unix::{SignalKind, signal};
 
 /// Bad configuration or usage.
 const EXIT_USAGE: u8 = 2;
@@ -32,6 +32,10 @@ enum Failure {
     #[error("`{}`: {source}", path.display())]
     Key { path: PathBuf, source: IdentityError },
     #[error(transparent)]
+    NewKey(#[from] IdentityFileError),
+    #[error("cannot make a private key: {0}")]
+    Random(String),
+    #[error(transparent)]
     Agent(#[from] AgentError),
     #[error("the agent ended by itself; its log says why")]
     Ended,
@@ -42,29 +46,40 @@ enum Failure {
 impl Failure {
     fn exit_code(&self) -> u8 {
         match self {
-            Self::ConfigFile(_) | Self::Config(_) | Self::KeyFile { .. } | Self::Key { .. } => EXIT_USAGE,
-            Self::Agent(_) | Self::Ended | Self::Process(_) => EXIT_FAILED,
+            Self::ConfigFile(_)
+            | Self::Config(_)
+            | Self::KeyFile { .. }
+            | Self::Key { .. }
+            | Self::NewKey(_) => EXIT_USAGE,
+            Self::Random(_) | Self::Agent(_) | Self::Ended | Self::Process(_) => EXIT_FAILED,
         }
     }
 }
 
 fn main() -> ExitCode {
     let arguments = Arguments::read();
+    let source = ConfigSource::new(arguments.config.clone());
     let result = match &arguments.verb {
         Some(Verb::PeerId { key_file }) => print_peer_id(key_file),
+        Some(Verb::Key { key_file }) => make_key(key_file.as_deref()),
         Some(Verb::Markdown) => print(&dfaas_agent_api::environment::help_markdown()),
-        None => run(arguments.config.as_deref()),
+        None if arguments.check => check(&source),
+        None => daemon::run(source),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             for line in failure.to_string().lines() {
-                // Nothing is left to do when even this cannot be written.
-                let _ = writeln!(std::io::stderr(), "error: {line}");
+                complain("error", line);
             }
             ExitCode::from(failure.exit_code())
         }
     }
+}
+
+fn complain(severity: &str, line: &str) {
+    // Nothing is left to do when even this cannot be written.
+    let _ = writeln!(std::io::stderr(), "{severity}: {line}");
 }
 
 fn print(text: &str) -> Result<(), Failure> {
@@ -72,58 +87,51 @@ fn print(text: &str) -> Result<(), Failure> {
 }
 
 fn print_peer_id(path: &Path) -> Result<(), Failure> {
+    print(&format!("{}\n", read_key(path)?.peer_id()))
+}
+
+fn read_key(path: &Path) -> Result<Identity, Failure> {
     let text = std::fs::read_to_string(path).map_err(|source| Failure::KeyFile {
         path: path.to_owned(),
         source,
     })?;
-    let identity = Identity::from_pem(&text).map_err(|source| Failure::Key {
+    Identity::from_pem(&text).map_err(|source| Failure::Key {
         path: path.to_owned(),
         source,
-    })?;
-    print(&format!("{}\n", identity.peer_id()))
-}
-
-fn run(config_file: Option<&Path>) -> Result<(), Failure> {
-    let file = config_file.map_or_else(|| Ok(BTreeMap::new()), read_file)?;
-    let environment = (file, ProcessEnvironment);
-    let config = Config::read(&environment)?;
-    start_log(&config.node);
-    for (name, reason) in without_effect(&environment) {
-        tracing::warn!("{name} has no effect: {reason}");
-    }
-    // One thread is enough, and the smallest.
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
-    runtime.block_on(async {
-        let mut terminate = signal(SignalKind::terminate())?;
-        let mut interrupt = signal(SignalKind::interrupt())?;
-        let mut agent = Agent::start(config).await?;
-        tokio::select! {
-            _ = terminate.recv() => tracing::info!("ending on SIGTERM"),
-            _ = interrupt.recv() => tracing::info!("ending on SIGINT"),
-            () = agent.ended() => return Err(Failure::Ended),
-        }
-        agent.stop().await;
-        Ok(())
     })
 }
 
-fn start_log(node: &NodeConfig) {
-    // A first node without peers is no news; the Kademlia library warns of it.
-    let level = if node.debug {
-        "info,dfaas_agent=debug"
-    } else {
-        "warn,libp2p_kad=error,dfaas_agent=info"
+fn make_key(path: Option<&Path>) -> Result<(), Failure> {
+    let text = match path {
+        Some(path) => format!("{}\n", identity_file::create_new(path)?.peer_id()),
+        None => {
+            let identity = identity_file::generate().map_err(|error| Failure::Random(error.to_string()))?;
+            identity
+                .to_pem()
+                .map_err(|error| Failure::Random(error.to_string()))?
+        }
     };
-    let log = tracing_subscriber::fmt()
-        .with_writer(std::io::stderr)
-        .with_ansi(node.log_colors)
-        .with_target(false)
-        .with_env_filter(level);
-    if node.log_datetime {
-        log.init()
-    } else {
-        log.without_time().init()
+    print(&text)
+}
+
+/// Says everything that is wrong, and what has no effect.
+fn check(source: &ConfigSource) -> Result<(), Failure> {
+    for (name, reason) in source.without_effect()? {
+        complain("warning", &format!("{name} has no effect: {reason}"));
     }
+    let config = source.read()?;
+    match &config.node.private_key_file {
+        Some(path) if path.exists() => {
+            read_key(path)?;
+        }
+        Some(path) => complain(
+            "warning",
+            &format!("`{}` will be created at the first start", path.display()),
+        ),
+        None => complain(
+            "warning",
+            "without AGENT_PRIVATE_KEY_FILE every start has a new PeerId",
+        ),
+    }
+    print("the configuration is valid\n")
 }

@@ -26,14 +26,19 @@ pub struct Sources {
     pub status: watch::Receiver<Status>,
 }
 
-/// Answers until the task is aborted.
-pub async fn serve(listener: TcpListener, sources: Sources) {
+/// Answers until `ended` says so, and then what was asked before.
+pub async fn serve(
+    listener: TcpListener,
+    sources: Sources,
+    ended: impl Future<Output = ()> + Send + 'static,
+) {
     let router = Router::new()
         .route("/healthz", get(health))
         .route("/metrics", get(metrics))
         .route("/peers", get(peers))
         .with_state(sources);
-    if let Err(error) = axum::serve(listener, router).await {
+    let server = axum::serve(listener, router).with_graceful_shutdown(ended);
+    if let Err(error) = server.await {
         tracing::error!(%error, "the agent's HTTP server ended");
     }
 }
