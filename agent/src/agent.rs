@@ -13,11 +13,14 @@ use dfaas_agent_api::Identity;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
+
+/// Time for clients of the agent's server to take what they asked for.
+const LAST_ANSWERS: Duration = Duration::from_secs(2);
 
 /// The agent cannot start.
 #[derive(Debug, Error)]
@@ -47,7 +50,8 @@ pub struct Agent {
     peer_id: String,
     controller: JoinHandle<()>,
     server: JoinHandle<()>,
-    stop: Option<oneshot::Sender<()>>,
+    /// Ends the controller, and the server.
+    stop: Option<(oneshot::Sender<()>, oneshot::Sender<()>)>,
 }
 
 impl Agent {
@@ -72,6 +76,8 @@ impl Agent {
         let overlay = Overlay::start(&overlay_settings(&config, identity), Arc::clone(&metrics))?;
         let platform = Platform::new(config.platform.clone());
         let (status, status_receiver) = watch::channel(Status::default());
+        metrics.show(status_receiver.clone());
+        let (end_server, server_ends) = oneshot::channel::<()>();
         let server = tokio::spawn(serve(
             listener,
             Sources {
@@ -79,6 +85,10 @@ impl Agent {
                 platform: platform.clone(),
                 haproxy: CommandSocket::new(config.proxy.runtime_socket.clone()),
                 status: status_receiver,
+            },
+            async move {
+                // A sender that is gone ends the server too.
+                let _ = server_ends.await;
             },
         ));
         let node = NodeStatus {
@@ -103,7 +113,7 @@ impl Agent {
             peer_id,
             controller,
             server,
-            stop: Some(stop),
+            stop: Some((stop, end_server)),
         })
     }
 
@@ -119,13 +129,24 @@ impl Agent {
         let _ = (&mut self.controller).await;
     }
 
-    /// Ends everything; HAProxy goes on with its last configuration.
+    /// Ends everything: changes under way are finished, peers are told goodbye, questions are answered. HAProxy goes on
+    /// with its last configuration.
     pub async fn stop(mut self) {
-        if let Some(stop) = self.stop.take() {
-            let _ = stop.send(());
+        if let Some((controller, server)) = self.stop.take() {
+            // What has ended already needs no word.
+            let _ = controller.send(());
+            let _ = server.send(());
         }
         let _ = (&mut self.controller).await;
-        self.server.abort();
+        if tokio::time::timeout(LAST_ANSWERS, &mut self.server)
+            .await
+            .is_err()
+        {
+            tracing::warn!("a client of the agent's HTTP server is too slow to wait for");
+            self.server.abort();
+            // The address is free only then.
+            let _ = (&mut self.server).await;
+        }
     }
 }
 
@@ -139,6 +160,7 @@ fn overlay_settings(config: &Config, identity: Identity) -> OverlaySettings {
         bootstrap_force: overlay.bootstrap_force,
         rendezvous: overlay.rendezvous.clone(),
         lookup_pause: overlay.lookup_pause,
+        mdns: overlay.mdns,
         topic: overlay.topic.clone(),
     }
 }

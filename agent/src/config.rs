@@ -21,7 +21,7 @@ use std::time::Duration;
 const ORIGINAL_PERIOD: Duration = Duration::from_secs(60);
 
 /// Everything that can be configured.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Config {
     /// Identity, address, logs.
     pub node: NodeConfig,
@@ -56,7 +56,7 @@ impl std::fmt::Display for HostPort {
 }
 
 /// Identity, address, logs.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct NodeConfig {
     /// Address sent to peers and shown in X-Server.
     pub address: IpAddr,
@@ -68,10 +68,21 @@ pub struct NodeConfig {
     pub log_datetime: bool,
     /// Whether log lines are coloured.
     pub log_colors: bool,
+    /// What log lines look like.
+    pub log_format: LogFormat,
+}
+
+/// What log lines look like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object per line.
+    Json,
 }
 
 /// Peer-to-peer network.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct OverlayConfig {
     /// Where to listen.
     pub listen: Vec<Multiaddr>,
@@ -83,12 +94,14 @@ pub struct OverlayConfig {
     pub rendezvous: String,
     /// Pause between two look-ups.
     pub lookup_pause: Duration,
+    /// Whether to look for agents by multicast DNS too.
+    pub mdns: bool,
     /// Topic of the messages.
     pub topic: String,
 }
 
 /// Load balancing.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct StrategyConfig {
     /// Period of the strategy.
     pub period: Duration,
@@ -112,7 +125,7 @@ pub enum RateSource {
 }
 
 /// HAProxy.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct ProxyConfig {
     /// Port sent to peers.
     pub port: u16,
@@ -137,7 +150,7 @@ pub struct ProxyConfig {
 }
 
 /// The functions platform.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct PlatformConfig {
     /// The gateway.
     pub gateway: HostPort,
@@ -177,6 +190,11 @@ impl NodeConfig {
             debug: reader.flag(names::DEBUG),
             log_datetime: reader.flag(names::LOG_DATETIME),
             log_colors: reader.flag(names::LOG_COLORS),
+            log_format: if reader.choice(names::LOG_FORMAT) == "json" {
+                LogFormat::Json
+            } else {
+                LogFormat::Text
+            },
         }
     }
 }
@@ -194,6 +212,7 @@ impl OverlayConfig {
             } else {
                 lookup_pause
             },
+            mdns: reader.flag(names::MDNS_ENABLED),
             topic: reader.required_text(names::PUBSUB_TOPIC),
         }
     }

@@ -1,5 +1,8 @@
 //! What the agent counts, served at `/metrics`.
 
+mod federation;
+
+use crate::status::Status;
 use dfaas_agent_api::metrics as names;
 use prometheus_client::encoding::{EncodeLabelSet, EncodeMetric, MetricEncoder};
 use prometheus_client::metrics::counter::Counter;
@@ -8,12 +11,14 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::{MetricType, TypedMetric};
 use prometheus_client::registry::Registry;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+use tokio::sync::watch;
 
 /// All metrics of an agent.
 #[derive(Debug)]
 pub struct Metrics {
-    registry: Registry,
+    registry: Mutex<Registry>,
     /// Completed iterations of the strategy.
     pub iterations: PlainCounter,
     /// Duration of the last iteration in seconds.
@@ -22,8 +27,6 @@ pub struct Metrics {
     pub peers: Gauge,
     /// Local functions that are balanced.
     pub functions: Gauge,
-    /// Well-formed messages.
-    pub messages_received: Counter,
     /// Messages sent.
     pub messages_published: Counter,
     /// Successful reloads of HAProxy.
@@ -32,8 +35,14 @@ pub struct Metrics {
     pub runtime_commands: Counter,
     /// Failed attempts to bring HAProxy into the desired state.
     pub proxy_failures: Counter,
+    messages: Family<Kind, Counter>,
     bad_messages: Family<Reason, Counter>,
     round_trips: Family<Peer, Gauge<f64, AtomicU64>>,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Kind {
+    r#type: String,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -76,16 +85,16 @@ impl Metrics {
     #[must_use]
     pub fn new() -> Self {
         let mut metrics = Self {
-            registry: Registry::default(),
+            registry: Mutex::default(),
             iterations: PlainCounter::default(),
             iteration_duration: Gauge::default(),
             peers: Gauge::default(),
             functions: Gauge::default(),
-            messages_received: Counter::default(),
             messages_published: Counter::default(),
             reloads: Counter::default(),
             runtime_commands: Counter::default(),
             proxy_failures: Counter::default(),
+            messages: Family::default(),
             bad_messages: Family::default(),
             round_trips: Family::default(),
         };
@@ -98,7 +107,7 @@ impl Metrics {
         fn stem(name: &'static str) -> &'static str {
             name.strip_suffix("_total").unwrap_or(name)
         }
-        let registry = &mut self.registry;
+        let registry = self.registry.get_mut().unwrap_or_else(PoisonError::into_inner);
         registry.register(
             names::STRATEGY_ITERATIONS,
             "Iterations of the strategy",
@@ -116,11 +125,6 @@ impl Metrics {
             self.functions.clone(),
         );
         let counters = [
-            (
-                names::MESSAGES_RECEIVED,
-                "Messages of other agents",
-                &self.messages_received,
-            ),
             (
                 names::MESSAGES_PUBLISHED,
                 "Messages published",
@@ -142,6 +146,11 @@ impl Metrics {
             registry.register(stem(name), help, counter.clone());
         }
         registry.register(
+            stem(names::MESSAGES_RECEIVED),
+            "Messages of other agents",
+            self.messages.clone(),
+        );
+        registry.register(
             stem(names::MESSAGES_BAD),
             "Messages dropped",
             self.bad_messages.clone(),
@@ -151,6 +160,30 @@ impl Metrics {
             "Round trip time of the last ping",
             self.round_trips.clone(),
         );
+    }
+
+    /// Lets a library add counters of its own.
+    pub fn with_registry<T>(&self, add: impl FnOnce(&mut Registry) -> T) -> T {
+        add(&mut self.lock())
+    }
+
+    /// Adds what is shown of the federation, as it is when somebody asks.
+    pub fn show(&self, status: watch::Receiver<Status>) {
+        self.with_registry(|registry| {
+            registry.register_collector(Box::new(federation::Federation::new(status)))
+        });
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Registry> {
+        self.registry.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Counts a message that was believed, by its `MsgType`.
+    pub fn message(&self, kind: &'static str) {
+        let kind = Kind {
+            r#type: kind.to_owned(),
+        };
+        self.messages.get_or_create(&kind).inc();
     }
 
     /// Counts a message that was dropped.
@@ -183,7 +216,7 @@ impl Metrics {
     /// When the encoder fails.
     pub fn text(&self) -> Result<String, std::fmt::Error> {
         let mut text = String::new();
-        prometheus_client::encoding::text::encode(&mut text, &self.registry)?;
+        prometheus_client::encoding::text::encode(&mut text, &self.lock())?;
         Ok(text)
     }
 }
@@ -203,6 +236,7 @@ mod tests {
         let metrics = Metrics::new();
         metrics.iterations.inc();
         metrics.peers.set(2);
+        metrics.message("nodeinfoRecalc");
         metrics.bad_message("not a message");
         metrics.set_round_trip("12D3KooW", Some(Duration::from_millis(10)));
         let text = metrics.text().unwrap();
@@ -210,7 +244,7 @@ mod tests {
             "dfaas_agent_strategy_iterations 1\n",
             "dfaas_agent_peers 2\n",
             "dfaas_agent_messages_bad_total{reason=\"not a message\"} 1\n",
-            "dfaas_agent_messages_received_total 0\n",
+            "dfaas_agent_messages_received_total{type=\"nodeinfoRecalc\"} 1\n",
             "dfaas_agent_peer_round_trip_seconds{peer=\"12D3KooW\"} 0.01\n",
         ] {
             assert!(text.contains(line), "{line:?} is missing from\n{text}");

@@ -7,7 +7,7 @@ pub const STRATEGY_ITERATIONS: &str = "dfaas_agent_strategy_iterations";
 pub const STRATEGY_ITERATION_DURATION_SECONDS: &str = "dfaas_agent_strategy_iteration_duration_seconds";
 /// Gauge: agents this one is connected to at the moment, itself not counted.
 pub const PEERS: &str = "dfaas_agent_peers";
-/// Counter: well-formed messages of other agents.
+/// Counter, label `type` (`MsgType`): messages of other agents that were believed.
 pub const MESSAGES_RECEIVED: &str = "dfaas_agent_messages_received_total";
 /// Counter, label `reason`: messages that were dropped.
 pub const MESSAGES_BAD: &str = "dfaas_agent_messages_bad_total";
@@ -23,3 +23,15 @@ pub const HAPROXY_FAILURES: &str = "dfaas_agent_haproxy_failures_total";
 pub const FUNCTIONS: &str = "dfaas_agent_functions";
 /// Gauge, label `peer`: last ping's round trip time in seconds.
 pub const PEER_ROUND_TRIP_SECONDS: &str = "dfaas_agent_peer_round_trip_seconds";
+/// Gauge, label `function`: requests per second it is made for on this node.
+pub const FUNCTION_MAXRATE: &str = "dfaas_agent_function_maxrate";
+/// Gauge, label `function`: users' requests per second at the last measurement.
+pub const FUNCTION_USER_RATE: &str = "dfaas_agent_function_user_rate";
+/// Gauge, label `function`: 1 when that was more than it is made for.
+pub const FUNCTION_OVERLOADED: &str = "dfaas_agent_function_overloaded";
+/// Gauge, labels `peer` and `function`: requests per second taken from the peer.
+pub const LIMIT_IN: &str = "dfaas_agent_limit_in";
+/// Gauge, labels `peer` and `function`: requests per second the peer takes.
+pub const LIMIT_OUT: &str = "dfaas_agent_limit_out";
+/// Gauge, labels `peer` and `function`: HAProxy weight of the peer when forwarding.
+pub const WEIGHT: &str = "dfaas_agent_weight";

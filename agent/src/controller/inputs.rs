@@ -33,8 +33,8 @@ impl Controller {
             return;
         }
         match hear(&message.data, &self.parts.node.id) {
-            Ok(heard) => {
-                self.parts.metrics.messages_received.inc();
+            Ok((heard, kind)) => {
+                self.parts.metrics.message(kind);
                 self.believe(&message.from, heard);
             }
             Err(error) => self.drop_message(&message.from, &error),
@@ -44,6 +44,9 @@ impl Controller {
     fn believe(&mut self, from: &str, heard: Heard) {
         match heard {
             Heard::Text(text) => tracing::info!(from, text, "a peer says"),
+            Heard::NodeInfo { .. } | Heard::Margin { .. } | Heard::Functions { .. } => {
+                tracing::debug!(from, "message of another strategy");
+            }
             Heard::Offer { address, offers } => {
                 let now = self.clock.monotonic();
                 match self.strategy.receive(now, from, address, &offers) {

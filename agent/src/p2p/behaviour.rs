@@ -3,16 +3,20 @@
 use super::OverlayError;
 use libp2p::connection_limits::{self, ConnectionLimits};
 use libp2p::gossipsub::{self, IdentTopic, MessageAuthenticity, ValidationMode, WhitelistSubscriptionFilter};
+use libp2p::gossipsub::{PeerScoreParams, PeerScoreThresholds, TopicScoreParams};
 use libp2p::identity::Keypair;
 use libp2p::kad::store::{MemoryStore, MemoryStoreConfig};
 use libp2p::swarm::NetworkBehaviour;
 use libp2p::{identify, kad, ping};
-use std::collections::HashSet;
+use prometheus_client::registry::Registry;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 /// A message of 50 peers and 100 functions is a tenth of this.
 const MAXIMUM_MESSAGE: usize = 1 << 20;
 const MAXIMUM_CONNECTIONS: u32 = 1024;
+/// Addresses learnt by multicast need not be true: a bound on connections to nowhere.
+const MAXIMUM_DIALS: u32 = 256;
 /// Both ends may dial at once, and an old connection may linger.
 const MAXIMUM_CONNECTIONS_PER_PEER: u32 = 4;
 /// A dead peer is noticed within the sum of both.
@@ -34,11 +38,17 @@ pub(super) struct Behaviour {
 }
 
 impl Behaviour {
-    pub(super) fn new(keypair: &Keypair, topic: &IdentTopic) -> Result<Self, OverlayError> {
+    /// The protocols; GossipSub's own counters go into `registry`.
+    pub(super) fn new(
+        keypair: &Keypair,
+        topic: &IdentTopic,
+        registry: &mut Registry,
+    ) -> Result<Self, OverlayError> {
         let limits = ConnectionLimits::default()
             .with_max_established(Some(MAXIMUM_CONNECTIONS))
             .with_max_established_per_peer(Some(MAXIMUM_CONNECTIONS_PER_PEER))
-            .with_max_pending_incoming(Some(MAXIMUM_CONNECTIONS));
+            .with_max_pending_incoming(Some(MAXIMUM_CONNECTIONS))
+            .with_max_pending_outgoing(Some(MAXIMUM_DIALS));
         let version = concat!("dfaas-agent/", env!("CARGO_PKG_VERSION"));
         let identify = identify::Config::new("/dfaas/1.0.0".to_owned(), keypair.public())
             .with_agent_version(version.to_owned())
@@ -48,7 +58,7 @@ impl Behaviour {
             .with_timeout(PING_PATIENCE);
         Ok(Self {
             limits: connection_limits::Behaviour::new(limits),
-            gossip: gossip(keypair, topic)?,
+            gossip: gossip(keypair, topic, registry)?,
             kademlia: kademlia(keypair),
             identify: identify::Behaviour::new(identify),
             ping: ping::Behaviour::new(ping),
@@ -59,13 +69,15 @@ impl Behaviour {
 /// Signed messages, sent by their author to every subscriber it is connected to (flood publishing): in a federation
 /// that is one hop for nearly all, and a thin mesh reaches the rest. Every copy's signature is verified, so a mesh of
 /// GossipSub's usual six would cost each node of fifty seven times the work.
-fn gossip(keypair: &Keypair, topic: &IdentTopic) -> Result<Gossip, OverlayError> {
+fn gossip(keypair: &Keypair, topic: &IdentTopic, registry: &mut Registry) -> Result<Gossip, OverlayError> {
     let failed = |reason: String| OverlayError::Topic {
         topic: topic.to_string(),
         reason,
     };
     let config = gossipsub::ConfigBuilder::default()
         .validation_mode(ValidationMode::Strict)
+        // What is replayed or too much is not passed on.
+        .validate_messages()
         .max_transmit_size(MAXIMUM_MESSAGE)
         .flood_publish(true)
         .mesh_outbound_min(1)
@@ -79,11 +91,38 @@ fn gossip(keypair: &Keypair, topic: &IdentTopic) -> Result<Gossip, OverlayError>
     let only_ours = WhitelistSubscriptionFilter(HashSet::from([topic.hash()]));
     let author = MessageAuthenticity::Signed(keypair.clone());
     let mut gossip = Gossip::new_with_subscription_filter(author, config, only_ours)
-        .map_err(|reason| failed(reason.to_owned()))?;
+        .map_err(|reason| failed(reason.to_owned()))?
+        .with_metrics(registry, gossipsub::MetricsConfig::default());
+    let (scores, thresholds) = scores(topic);
+    gossip.with_peer_score(scores, thresholds).map_err(failed)?;
     gossip
         .subscribe(topic)
         .map_err(|error| failed(error.to_string()))?;
     Ok(gossip)
+}
+
+/// Only one thing counts against a peer: messages whose signature is not their author's. After a few in a second it is
+/// not listened to until it has been quiet for a while. (Of many hosts behind one address, as in a lab, none is worse.)
+fn scores(topic: &IdentTopic) -> (PeerScoreParams, PeerScoreThresholds) {
+    let forged = TopicScoreParams {
+        topic_weight: 1.0,
+        time_in_mesh_weight: 0.0,
+        first_message_deliveries_weight: 0.0,
+        mesh_message_deliveries_weight: 0.0,
+        mesh_failure_penalty_weight: 0.0,
+        invalid_message_deliveries_weight: -10.0,
+        invalid_message_deliveries_decay: 0.9,
+        ..TopicScoreParams::default()
+    };
+    let scores = PeerScoreParams {
+        topics: HashMap::from([(topic.hash(), forged)]),
+        app_specific_weight: 0.0,
+        ip_colocation_factor_weight: 0.0,
+        behaviour_penalty_weight: 0.0,
+        slow_peer_weight: 0.0,
+        ..PeerScoreParams::default()
+    };
+    (scores, PeerScoreThresholds::default())
 }
 
 fn kademlia(keypair: &Keypair) -> kad::Behaviour<MemoryStore> {

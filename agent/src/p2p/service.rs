@@ -3,9 +3,11 @@
 mod events;
 mod round_trips;
 
+use super::authors::Authors;
 use super::behaviour::Behaviour;
+use super::mdns::{self, Mdns};
 use super::redial::Redial;
-use super::{OverlayError, rendezvous, transport};
+use super::{OverlayError, rendezvous, swarm};
 use crate::metrics::Metrics;
 use crate::strategy::NodeId;
 use dfaas_agent_api::Identity;
@@ -14,7 +16,7 @@ use libp2p::gossipsub::IdentTopic;
 use libp2p::identity::Keypair;
 use libp2p::kad::RecordKey;
 use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
-use libp2p::{Multiaddr, PeerId, Swarm, swarm};
+use libp2p::{Multiaddr, PeerId, Swarm};
 use round_trips::RoundTrips;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -47,6 +49,8 @@ pub struct OverlaySettings {
     pub rendezvous: String,
     /// Pause between two look-ups.
     pub lookup_pause: Duration,
+    /// Whether to look for agents by multicast too.
+    pub mdns: bool,
     /// Topic of the messages.
     pub topic: String,
 }
@@ -91,13 +95,14 @@ impl Overlay {
     pub fn start(settings: &OverlaySettings, metrics: Arc<Metrics>) -> Result<Self, OverlayError> {
         let keypair = Keypair::ed25519_from_bytes(settings.identity.seed())?;
         let topic = IdentTopic::new(settings.topic.clone());
-        let swarm = start_swarm(settings, &keypair, &topic)?;
+        let swarm = start_swarm(settings, &keypair, &topic, &metrics)?;
         let (peers_sender, peers) = watch::channel(BTreeSet::new());
         let (links_sender, links) = watch::channel(BTreeMap::new());
         let (messages_sender, messages) = mpsc::channel(QUEUE);
         let (outgoing, outgoing_receiver) = mpsc::channel(QUEUE);
         let (stop, stopped) = oneshot::channel();
         let own_id = *swarm.local_peer_id();
+        let mdns = start_mdns(settings, own_id)?;
         let now = Instant::now();
         let service = Service {
             swarm,
@@ -109,6 +114,8 @@ impl Overlay {
             advertised: settings.advertised,
             subscribed: BTreeSet::new(),
             round_trips: BTreeMap::new(),
+            authors: Authors::default(),
+            mdns,
             peers: peers_sender,
             links: links_sender,
             messages: messages_sender,
@@ -152,15 +159,12 @@ fn start_swarm(
     settings: &OverlaySettings,
     keypair: &Keypair,
     topic: &IdentTopic,
+    metrics: &Metrics,
 ) -> Result<Swarm<Behaviour>, OverlayError> {
     let bootstrap = settings.bootstrap.iter().map(|(_, address)| address.clone());
     let addresses: Vec<Multiaddr> = settings.listen.iter().cloned().chain(bootstrap).collect();
-    let transport = transport::build(keypair, &addresses)?;
-    let behaviour = Behaviour::new(keypair, topic)?;
-    // Idle connections stay: being connected is what makes a peer.
-    let config =
-        swarm::Config::with_tokio_executor().with_idle_connection_timeout(Duration::from_secs(u64::MAX));
-    let mut swarm = Swarm::new(transport, behaviour, keypair.public().to_peer_id(), config);
+    let behaviour = metrics.with_registry(|registry| Behaviour::new(keypair, topic, registry))?;
+    let mut swarm = swarm::build(keypair, behaviour, &addresses)?;
     for address in &settings.listen {
         swarm
             .listen_on(address.clone())
@@ -170,6 +174,16 @@ fn start_swarm(
             })?;
     }
     Ok(swarm)
+}
+
+fn start_mdns(settings: &OverlaySettings, own: PeerId) -> Result<Option<Mdns>, OverlayError> {
+    let start = || {
+        Mdns::start(&settings.rendezvous, own).map_err(|source| OverlayError::Mdns {
+            word: settings.rendezvous.clone(),
+            source,
+        })
+    };
+    settings.mdns.then(start).transpose()
 }
 
 /// State of the task.
@@ -184,6 +198,8 @@ struct Service {
     /// Nodes that subscribed to the topic and are connected.
     subscribed: BTreeSet<PeerId>,
     round_trips: BTreeMap<PeerId, RoundTrips>,
+    authors: Authors,
+    mdns: Option<Mdns>,
     peers: watch::Sender<BTreeSet<NodeId>>,
     links: watch::Sender<BTreeMap<NodeId, Link>>,
     messages: mpsc::Sender<Incoming>,
@@ -198,6 +214,7 @@ impl Service {
                 _ = &mut stopped => break,
                 event = self.swarm.select_next_some() => self.on_event(event),
                 Some(data) = outgoing.recv() => self.publish(data),
+                Some((peer, addresses)) = found(&mut self.mdns) => self.on_found(peer, addresses),
                 () = tokio::time::sleep_until(redial_at) => self.dial_bootstrap_nodes(),
                 () = tokio::time::sleep_until(self.next_lookup) => self.look_up(),
             }
@@ -217,6 +234,14 @@ impl Service {
                 tracing::debug!("nobody listens to the message");
             }
             Err(error) => tracing::warn!(%error, "cannot publish a message"),
+        }
+    }
+
+    /// An agent told by multicast where it is.
+    fn on_found(&mut self, peer: PeerId, addresses: Vec<Multiaddr>) {
+        if !self.swarm.is_connected(&peer) {
+            tracing::debug!(%peer, ?addresses, "found by mDNS");
+            self.dial(peer, addresses);
         }
     }
 
@@ -264,5 +289,13 @@ impl Service {
             .peers
             .set(i64::try_from(peers.len()).unwrap_or(i64::MAX));
         self.peers.send_replace(peers);
+    }
+}
+
+/// The next agent found by multicast; never, without it.
+async fn found(mdns: &mut Option<Mdns>) -> Option<mdns::Found> {
+    match mdns {
+        Some(mdns) => mdns.found.recv().await,
+        None => std::future::pending().await,
     }
 }

@@ -51,6 +51,7 @@ impl Node {
             bootstrap_force: true,
             rendezvous: "dfaasagent".to_owned(),
             lookup_pause: Duration::from_secs(60),
+            mdns: false,
             topic: topic.to_owned(),
         };
         Overlay::start(&settings, Arc::new(Metrics::new())).unwrap()
@@ -159,7 +160,7 @@ async fn bad_messages_are_counted_and_survived() {
     let own = agent.id();
     for message in [
         "{".to_owned(),
-        r#"{"MsgType":"nodeinfoNMS"}"#.to_owned(),
+        r#"{"MsgType":"heartbeat"}"#.to_owned(),
         format!(
             r#"{{"MsgType":"nodeinfoRecalc","HAProxyHost":"x y","HAProxyPort":80,"FuncLimits":{{"{own}":{{}}}}}}"#
         ),
@@ -175,7 +176,9 @@ async fn bad_messages_are_counted_and_survived() {
     let mut text = String::new();
     for _ in 0..100 {
         text = get(server, "/metrics", &[]).await.body;
-        if text.contains("dfaas_agent_messages_received_total 1") && text.contains("bad function name") {
+        if text.contains("dfaas_agent_messages_received_total{type=\"nodeinfoRecalc\"} 1")
+            && text.contains("bad function name")
+        {
             break;
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
@@ -189,7 +192,10 @@ async fn bad_messages_are_counted_and_survived() {
         let line = format!("dfaas_agent_messages_bad_total{{reason=\"{reason}\"}} 1\n");
         assert!(text.contains(&line), "{line} is missing from {text}");
     }
-    assert!(text.contains("dfaas_agent_messages_received_total 1"), "{text}");
+    assert!(
+        text.contains("dfaas_agent_messages_received_total{type=\"nodeinfoRecalc\"} 1"),
+        "{text}"
+    );
     assert!(text.contains("dfaas_agent_peers 1\n"), "{text}");
 
     let health = get(server, "/healthz", &[]).await;

@@ -36,6 +36,13 @@ pub const VARIABLES: &[Variable] = &[
     ),
     variable(Node, names::LOG_COLORS, Flag, "false", "Colour the log lines."),
     variable(
+        Node,
+        names::LOG_FORMAT,
+        Choice(&["text", "json"]),
+        "text",
+        "What log lines look like: text for people, or json, one object per line.",
+    ),
+    variable(
         Overlay,
         names::LISTEN,
         List,
@@ -83,6 +90,13 @@ pub const VARIABLES: &[Variable] = &[
         Duration,
         "1m",
         "Pause between two look-ups of the rendezvous.",
+    ),
+    variable(
+        Overlay,
+        names::MDNS_ENABLED,
+        Flag,
+        "false",
+        "Look for agents on the same network segment by multicast DNS too, with AGENT_RENDEZVOUS as the name of the service.",
     ),
     variable(
         Overlay,
@@ -243,10 +257,9 @@ pub const UNUSED: &[(&str, &str)] = &[
         "the public IPFS nodes are never used; name your own in AGENT_BOOTSTRAP_NODES_LIST",
     ),
     (
-        "AGENT_MDNS_ENABLED",
-        "mDNS is not part of this version; use AGENT_BOOTSTRAP_NODES_LIST",
+        "AGENT_MDNS_INTERVAL",
+        "questions are repeated after pauses of 1 s, growing to 60 s",
     ),
-    ("AGENT_MDNS_INTERVAL", "mDNS is not part of this version"),
     ("AGENT_HAPROXY_TEMPLATE_FILE_NMS", "the configuration is built in"),
     (
         "AGENT_HAPROXY_TEMPLATE_FILE_RECALC",

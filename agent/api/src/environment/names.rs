@@ -10,6 +10,8 @@ pub const DEBUG: &str = "AGENT_DEBUG";
 pub const LOG_DATETIME: &str = "AGENT_LOG_DATETIME";
 /// Colour the log lines.
 pub const LOG_COLORS: &str = "AGENT_LOG_COLORS";
+/// What log lines look like: text, or one JSON object per line.
+pub const LOG_FORMAT: &str = "AGENT_LOG_FORMAT";
 /// Multiaddresses to listen on (TCP).
 pub const LISTEN: &str = "AGENT_LISTEN";
 /// Connect to the nodes of AGENT_BOOTSTRAP_NODES_LIST and AGENT_BOOTSTRAP_NODES_FILE.
@@ -24,6 +26,8 @@ pub const BOOTSTRAP_FORCE: &str = "AGENT_BOOTSTRAP_FORCE";
 pub const RENDEZVOUS: &str = "AGENT_RENDEZVOUS";
 /// Pause between two look-ups of the rendezvous.
 pub const KAD_IDLE_TIME: &str = "AGENT_KAD_IDLE_TIME";
+/// Look for agents on the same network segment by multicast DNS too.
+pub const MDNS_ENABLED: &str = "AGENT_MDNS_ENABLED";
 /// GossipSub topic of the agents' messages.
 pub const PUBSUB_TOPIC: &str = "AGENT_PUBSUB_TOPIC";
 /// Load balancing strategy.

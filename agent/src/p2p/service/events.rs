@@ -1,9 +1,10 @@
 //! What happens on the network.
 
 use super::{Incoming, Service};
+use crate::p2p::authors::Verdict;
 use crate::p2p::behaviour::{Behaviour, BehaviourEvent};
 use crate::strategy::NodeId;
-use libp2p::gossipsub::Event as GossipEvent;
+use libp2p::gossipsub::{Event as GossipEvent, MessageAcceptance};
 use libp2p::kad::{GetProvidersOk, QueryResult};
 use libp2p::multiaddr::Protocol;
 use libp2p::swarm::SwarmEvent;
@@ -26,10 +27,17 @@ impl Service {
             SwarmEvent::Behaviour(BehaviourEvent::Identify(event)) => self.on_identify(event),
             SwarmEvent::Behaviour(BehaviourEvent::Ping(event)) => self.on_ping(event),
             SwarmEvent::NewListenAddr { address, .. } => self.on_listening(address),
+            SwarmEvent::ExpiredListenAddr { .. } => self.tell_by_multicast(),
             SwarmEvent::ConnectionEstablished {
-                peer_id, endpoint, ..
+                peer_id,
+                endpoint,
+                num_established,
+                ..
             } => {
                 self.redial.connected(&peer_id);
+                if num_established.get() == 1 {
+                    self.authors.connected(&peer_id);
+                }
                 self.note_address(peer_id, endpoint.get_remote_address());
             }
             SwarmEvent::ConnectionClosed {
@@ -67,7 +75,15 @@ impl Service {
 
     fn on_gossip(&mut self, event: GossipEvent) {
         match event {
-            GossipEvent::Message { message, .. } => self.on_message(message),
+            GossipEvent::Message {
+                propagation_source,
+                message_id,
+                message,
+            } => {
+                let acceptance = self.on_message(message);
+                let gossip = &mut self.swarm.behaviour_mut().gossip;
+                gossip.report_message_validation_result(&message_id, &propagation_source, acceptance);
+            }
             GossipEvent::Subscribed { peer_id, .. } => {
                 if self.subscribed.insert(peer_id) {
                     tracing::info!(peer = %peer_id, "agent found");
@@ -82,11 +98,28 @@ impl Service {
         }
     }
 
-    fn on_message(&mut self, message: gossipsub::Message) {
-        // Strict validation lets no message through without its author.
-        let Some(author) = message.source else { return };
+    /// Judges a message whose signature is good; whether to pass it on.
+    fn on_message(&mut self, message: gossipsub::Message) -> MessageAcceptance {
+        // Strict validation lets no message through without its author and number.
+        let (Some(author), Some(sequence)) = (message.source, message.sequence_number) else {
+            return MessageAcceptance::Ignore;
+        };
         if author == *self.swarm.local_peer_id() {
-            return;
+            return MessageAcceptance::Accept;
+        }
+        let fault = match self
+            .authors
+            .judge(author, sequence, message.data.len(), Instant::now())
+        {
+            Verdict::Fresh => None,
+            Verdict::Replayed => Some("replayed"),
+            Verdict::TooMany => Some("too many"),
+            Verdict::TooManyAuthors => Some("too many authors"),
+        };
+        if let Some(fault) = fault {
+            self.metrics.bad_message(fault);
+            tracing::debug!(from = %author, fault, "message dropped");
+            return MessageAcceptance::Ignore;
         }
         let incoming = Incoming {
             from: author.to_string(),
@@ -95,6 +128,7 @@ impl Service {
         if let Err(TrySendError::Full(_)) = self.messages.try_send(incoming) {
             self.metrics.bad_message("queue full");
         }
+        MessageAcceptance::Accept
     }
 
     fn on_kademlia(&mut self, event: kad::Event) {
@@ -169,6 +203,14 @@ impl Service {
         if let Some(port) = port.filter(|_| !self.advertised.is_unspecified()) {
             self.swarm
                 .add_external_address(Multiaddr::from(self.advertised).with(Protocol::Tcp(port)));
+        }
+        self.tell_by_multicast();
+    }
+
+    fn tell_by_multicast(&self) {
+        if let Some(mdns) = &self.mdns {
+            let reachable = self.swarm.listeners().filter(|address| !is_loopback(address));
+            mdns.listen(reachable.cloned().collect());
         }
     }
 
