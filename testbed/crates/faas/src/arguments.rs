@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand, ValueEnum};
-use dfaas_faas::{Catalogue, Credentials, FaasError, Options, deployments_from_file, parse_duration};
+use dfaas_faas::{
+    Catalogue, Credentials, FaasError, Identity, Options, deployments_from_file, parse_duration,
+};
 use tracing::level_filters::LevelFilter;
 
 /// An OpenFaaS gateway, provider and watchdog in one program.
@@ -41,6 +43,15 @@ pub(crate) struct Arguments {
     /// Demand the credentials in the files basic-auth-user and basic-auth-password of this directory
     #[arg(long, value_name = "DIRECTORY")]
     basic_auth_file_directory: Option<PathBuf>,
+    /// What to stand for: faasd (one replica, no processor limits), or native (what this program can do besides)
+    #[arg(long, value_name = "IDENTITY", default_value = "faasd")]
+    identity: IdentityName,
+    /// Name of the provider, in place of the identity's
+    #[arg(long, value_name = "NAME")]
+    provider_name: Option<String>,
+    /// Leave out asynchronous calls, as an installation without NATS
+    #[arg(long)]
+    no_queue: bool,
     /// Longest time for one call; its process is killed then and the answer is 502
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = duration)]
     service_timeout: Duration,
@@ -59,6 +70,12 @@ pub(crate) struct Arguments {
     /// Set by the program that watches over this one
     #[arg(long, hide = true)]
     pub(crate) guarded: bool,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum IdentityName {
+    Faasd,
+    Native,
 }
 
 #[derive(Debug, Subcommand)]
@@ -111,6 +128,12 @@ impl Arguments {
                 .unwrap_or_default(),
             state_directory: self.state_directory.clone(),
             images: self.images.clone(),
+            identity: match self.identity {
+                IdentityName::Faasd => Identity::Faasd,
+                IdentityName::Native => Identity::Native,
+            },
+            provider_name: self.provider_name.clone(),
+            queue: !self.no_queue,
             credentials: credentials.map(Credentials::from_directory).transpose()?,
             service_timeout: self.service_timeout,
             max_processes: self.max_processes as usize,

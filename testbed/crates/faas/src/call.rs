@@ -1,30 +1,33 @@
 //! Calling a function: what gateway and provider add around the watchdog.
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HOST, HeaderName, HeaderValue};
 use http::{HeaderMap, Method, Request, StatusCode};
-use hyper::body::{Body as _, Incoming};
+use hyper::body::Body as _;
 use jiff::Timestamp;
 use tokio::time::Instant;
 use uuid::Uuid;
 
+use http_body_util::combinators::UnsyncBoxBody;
+
 use crate::function::Function;
+use crate::identity::GATEWAY_RELEASE;
 use crate::metrics::Metrics;
 use crate::platform::Platform;
-use crate::registry::check_namespace;
 use crate::reply::{self, INTERNAL, PLAIN, Reply};
 use crate::route::split_namespace;
 use crate::types::NAMESPACE;
-use crate::watchdog::{self, Invocation, Mark, Verdict};
+use crate::watchdog::{self, Invocation, Verdict};
 
-/// The gateway whose behaviour this is.
-pub(crate) const GATEWAY_RELEASE: &str = "0.27.5";
+/// The body of a request: from a connection, or from the queue.
+pub(crate) type RequestBody = UnsyncBoxBody<Bytes, io::Error>;
 
-const CALL_ID: HeaderName = HeaderName::from_static("x-call-id");
-const START_TIME: HeaderName = HeaderName::from_static("x-start-time");
+pub(crate) const CALL_ID: HeaderName = HeaderName::from_static("x-call-id");
+pub(crate) const START_TIME: HeaderName = HeaderName::from_static("x-start-time");
 const SERVED_BY: HeaderName = HeaderName::from_static("x-served-by");
 const DURATION: HeaderName = HeaderName::from_static("x-duration-seconds");
 
@@ -37,14 +40,56 @@ pub(crate) enum Entrance {
     Provider,
 }
 
-/// The answer to `/function/{name}{path}`.
+/// What the gateway adds to every call.
+#[derive(Clone, Debug)]
+pub(crate) struct Mark {
+    pub(crate) call_id: String,
+    /// Unix time in nanoseconds.
+    pub(crate) start_time: String,
+}
+
+impl Mark {
+    /// The mark of a request, and whether its identifier was given by the client.
+    pub(crate) fn for_headers(headers: &HeaderMap) -> (Self, bool) {
+        let given = headers
+            .get(CALL_ID)
+            .map(|id| String::from_utf8_lossy(id.as_bytes()).into_owned());
+        let is_given = given.is_some();
+        let mark = Mark {
+            call_id: given.unwrap_or_else(|| Uuid::new_v4().to_string()),
+            start_time: Timestamp::now().as_nanosecond().to_string(),
+        };
+        (mark, is_given)
+    }
+
+    /// Marks a reply; a client that gave the identifier is not told it again.
+    pub(crate) fn put_on(&self, headers: &mut HeaderMap, with_call_id: bool) {
+        if with_call_id {
+            insert(headers, CALL_ID, &self.call_id);
+        }
+        insert(headers, START_TIME, &self.start_time);
+        insert(
+            headers,
+            SERVED_BY,
+            &format!("openfaas-community/{GATEWAY_RELEASE}"),
+        );
+    }
+}
+
+/// The time of now as HTTP writes it.
+pub(crate) fn http_date() -> Option<HeaderValue> {
+    let text = Timestamp::now().strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
+    HeaderValue::from_str(&text).ok()
+}
+
+/// The answer to `/function/{name}{path}`; `path` is decoded.
 pub(crate) async fn answer(
     platform: Arc<Platform>,
     entrance: Entrance,
     peer: SocketAddr,
     name: &str,
     path: Vec<u8>,
-    request: Request<Incoming>,
+    request: Request<RequestBody>,
 ) -> Reply {
     let arrived = Instant::now();
     let function = match find(&platform, entrance, name, request.headers()) {
@@ -55,28 +100,12 @@ pub(crate) async fn answer(
         let invocation = invocation(peer, path, None, arrived, request);
         return perform(platform, function, invocation).await;
     }
-    let given_id = request
-        .headers()
-        .get(CALL_ID)
-        .map(|id| String::from_utf8_lossy(id.as_bytes()).into_owned());
-    let mark = Mark {
-        call_id: given_id.clone().unwrap_or_else(|| Uuid::new_v4().to_string()),
-        start_time: Timestamp::now().as_nanosecond().to_string(),
-    };
+    let (mark, given) = Mark::for_headers(request.headers());
     let invocation = invocation(peer, path, Some(mark.clone()), arrived, request);
     let count = Count::begin(&platform.metrics, &function, arrived);
     let mut answer = perform(platform.clone(), function.clone(), invocation).await;
     count.end(answer.status());
-    let headers = answer.headers_mut();
-    if given_id.is_none() {
-        insert(headers, CALL_ID, &mark.call_id);
-    }
-    insert(headers, START_TIME, &mark.start_time);
-    insert(
-        headers,
-        SERVED_BY,
-        &format!("openfaas-community/{GATEWAY_RELEASE}"),
-    );
+    mark.put_on(answer.headers_mut(), !given);
     answer
 }
 
@@ -120,7 +149,10 @@ fn find(
     headers: &HeaderMap,
 ) -> Result<Arc<Function>, Box<Reply>> {
     let (service, namespace) = split_namespace(name);
-    let known = check_namespace(namespace).map(|()| platform.registry.find(service));
+    let namespaces = &platform.registry.namespaces;
+    let known = namespaces
+        .resolve(namespace)
+        .map(|namespace| platform.registry.find(namespace, service));
     match (entrance, known) {
         (Entrance::Gateway, Ok(Some(function))) => {
             if function.is_scaled_to_zero() {
@@ -167,7 +199,7 @@ fn invocation(
     path: Vec<u8>,
     mark: Option<Mark>,
     arrived: Instant,
-    request: Request<Incoming>,
+    request: Request<RequestBody>,
 ) -> Invocation {
     let (parts, body) = request.into_parts();
     let host = match parts.headers.get(HOST) {

@@ -2,13 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 use jiff::Timestamp;
 
 use crate::catalogue::Image;
+use crate::identity::Identity;
+use crate::logs::Journal;
 use crate::quantity;
-use crate::types::{FunctionDeployment, FunctionStatus, NAMESPACE, ResourceLimits};
+use crate::scaling::{self, Bounds};
+use crate::types::{FunctionDeployment, FunctionStatus, ResourceLimits};
 use crate::watchdog::Settings;
 
 /// What every image has in its environment.
@@ -27,9 +30,13 @@ pub(crate) struct Function {
     /// Everything the program sees, `Http_*` aside.
     pub(crate) environment: Vec<(String, String)>,
     pub(crate) settings: Settings,
+    identity: Identity,
     memory_limit: Option<u64>,
-    scaled_to_zero: AtomicBool,
+    replicas: AtomicU64,
     in_flight: AtomicUsize,
+    journal: Arc<Journal>,
+    /// The number of the present run in the journal.
+    instance: AtomicU32,
 }
 
 impl Function {
@@ -38,6 +45,8 @@ impl Function {
         image_name: String,
         image: &Image,
         created_at: Timestamp,
+        identity: Identity,
+        journal: Arc<Journal>,
     ) -> Self {
         let environment = environment(&deployment, image);
         let memory_limit = deployment
@@ -47,15 +56,39 @@ impl Function {
             .filter(|bytes| *bytes > 0);
         Function {
             image: image_name,
-            full_name: full_name(&deployment.service).into(),
+            full_name: full_name(&deployment.service, &deployment.namespace).into(),
             created_at,
             settings: Settings::from_environment(&environment),
             environment,
+            identity,
             memory_limit,
-            scaled_to_zero: AtomicBool::new(false),
+            replicas: AtomicU64::new(match identity {
+                Identity::Faasd => 1,
+                Identity::Native => Bounds::of(&deployment.labels).least,
+            }),
             in_flight: AtomicUsize::new(0),
+            journal,
+            instance: AtomicU32::new(0),
             deployment,
         }
+    }
+
+    /// Namespace and name.
+    pub(crate) fn key(&self) -> (String, String) {
+        (self.deployment.namespace.clone(), self.deployment.service.clone())
+    }
+
+    /// A run begins: the watchdog introduces itself.
+    pub(crate) fn begin(&self, instance: u32) {
+        self.instance.store(instance, Ordering::Relaxed);
+        for line in self.settings.introduction() {
+            self.say(&line);
+        }
+    }
+
+    /// Adds a line of the watchdog to the function's log.
+    pub(crate) fn say(&self, text: &str) {
+        self.journal.log(self.instance.load(Ordering::Relaxed), text);
     }
 
     pub(crate) fn name(&self) -> &str {
@@ -68,16 +101,25 @@ impl Function {
     }
 
     pub(crate) fn is_scaled_to_zero(&self) -> bool {
-        self.scaled_to_zero.load(Ordering::Relaxed)
+        self.wanted_replicas() == 0
     }
 
     pub(crate) fn scale(&self, replicas: u64) {
-        self.scaled_to_zero.store(replicas == 0, Ordering::Relaxed);
+        let most = match self.identity {
+            Identity::Faasd => 1,
+            Identity::Native => scaling::LIMIT,
+        };
+        self.replicas.store(replicas.min(most), Ordering::Relaxed);
     }
 
-    /// 1 while the function can serve, else 0. There is never more than one replica, as in faasd.
+    /// The number that was asked for.
+    pub(crate) fn wanted_replicas(&self) -> u64 {
+        self.replicas.load(Ordering::Relaxed)
+    }
+
+    /// How many can serve: none without a command.
     pub(crate) fn replicas(&self) -> u64 {
-        u64::from(self.can_run() && !self.is_scaled_to_zero())
+        if self.can_run() { self.wanted_replicas() } else { 0 }
     }
 
     /// Takes a place among the requests in flight; `None` beyond `max_inflight`.
@@ -90,11 +132,13 @@ impl Function {
     /// The entry of the list of functions.
     pub(crate) fn list_entry(&self, invocations: u64) -> FunctionStatus {
         FunctionStatus {
-            limits: self.memory_limit.map(|bytes| ResourceLimits {
-                memory: quantity::format_binary(bytes),
-            }),
+            limits: self.limits(),
             invocation_count: invocations,
-            ..self.status_without_availability()
+            available_replicas: match self.identity {
+                Identity::Faasd => 0,
+                Identity::Native => self.replicas(),
+            },
+            ..self.status_in_short()
         }
     }
 
@@ -102,11 +146,35 @@ impl Function {
     pub(crate) fn status(&self) -> FunctionStatus {
         FunctionStatus {
             available_replicas: self.replicas(),
-            ..self.status_without_availability()
+            limits: match self.identity {
+                Identity::Faasd => None,
+                Identity::Native => self.limits(),
+            },
+            ..self.status_in_short()
         }
     }
 
-    fn status_without_availability(&self) -> FunctionStatus {
+    /// The limits in force, as they are shown.
+    fn limits(&self) -> Option<ResourceLimits> {
+        let limits = ResourceLimits {
+            memory: self.memory_limit.map(quantity::format_binary).unwrap_or_default(),
+            cpu: match (self.identity, &self.deployment.limits) {
+                (Identity::Native, Some(limits)) => limits.cpu.clone(),
+                _ => String::new(),
+            },
+        };
+        (limits != ResourceLimits::default()).then_some(limits)
+    }
+
+    fn labels(&self) -> BTreeMap<String, String> {
+        let mut labels = self.deployment.labels.clone();
+        if self.identity == Identity::Native {
+            labels.insert("faas_function".to_owned(), self.name().to_owned());
+        }
+        labels
+    }
+
+    fn status_in_short(&self) -> FunctionStatus {
         let hidden = |name: &str| match name {
             "PATH" | "fprocess" => true,
             "HOME" => !self.deployment.env_vars.contains_key(name),
@@ -115,7 +183,7 @@ impl Function {
         FunctionStatus {
             name: self.name().to_owned(),
             image: self.image.clone(),
-            namespace: NAMESPACE.to_owned(),
+            namespace: self.deployment.namespace.clone(),
             env_process: self.settings.command.join(" "),
             env_vars: self
                 .environment
@@ -124,7 +192,7 @@ impl Function {
                 .map(|(name, value)| (name.clone(), up_to_equals_sign(value)))
                 .collect(),
             secrets: self.deployment.secrets.clone(),
-            labels: self.deployment.labels.clone(),
+            labels: self.labels(),
             annotations: self.deployment.annotations.clone(),
             limits: None,
             invocation_count: 0,
@@ -146,8 +214,8 @@ impl Drop for InFlight {
 }
 
 /// `name.namespace`.
-pub(crate) fn full_name(name: &str) -> String {
-    format!("{name}.{NAMESPACE}")
+pub(crate) fn full_name(name: &str, namespace: &str) -> String {
+    format!("{name}.{namespace}")
 }
 
 /// faasd cuts what it shows of a value at the first equals sign inside it.

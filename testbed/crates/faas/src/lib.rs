@@ -2,10 +2,8 @@
 //!
 //! It answers the API of faasd 0.19.0 with gateway 0.27.5 (both MIT) so that `faas-cli`, Prometheus and a DFaaS agent
 //! work with it unchanged. Its functions are programs of the distribution: an image reference selects a manifest
-//! ([`Catalogue`]) that says which. Served are `/healthz`, `/system/info`, `/system/functions`,
-//! `/system/function/{name}`, `/system/scale-function/{name}`, `/system/namespaces` and `/function/{name}` on gateway
-//! and provider, and the gateway's metrics on a port of their own. Anything else is `404 page not found`, as it is on a
-//! real gateway without that feature.
+//! ([`Catalogue`]) that says which. Gateway and provider serve all that the originals serve; asynchronous calls wait in
+//! a queue of this process ([`Options::queue`]) where the original needs NATS.
 //!
 //! # Where it differs from the real one, on purpose
 //! * A process ends with its call: it is killed, with its process group, on `exec_timeout` (the original kills the
@@ -15,6 +13,9 @@
 //! * Bodies above 64 KiB are streamed, so the process starts before the last byte is here.
 //! * A function without `fprocess` is answered `Can't reach service` at once; the original hangs until timeouts.
 //! * Functions run as the platform's own user, without container, hostname and memory limit of their own.
+//! * Names of secrets cannot leave their directory in any request; a namespace that still has functions, and the default
+//!   one, cannot be removed.
+//! * `go_*` metrics are left out: this is no Go program.
 //! * `gateway_service_count` is exact at every scrape instead of up to five seconds old, and `invocationCount` counts
 //!   from the start of the platform.
 
@@ -25,15 +26,20 @@ mod duration;
 mod error;
 mod function;
 pub mod guard;
+mod identity;
 mod json;
-mod log;
+mod logs;
 mod metrics;
+mod namespaces;
 mod platform;
 mod quantity;
+mod queue;
 mod reference;
 mod registry;
 mod reply;
 mod route;
+mod scaling;
+mod secrets;
 mod server;
 mod service;
 mod state;
@@ -44,6 +50,7 @@ pub use auth::Credentials;
 pub use catalogue::{Catalogue, Image, WatchdogMode};
 pub use duration::parse_duration;
 pub use error::FaasError;
+pub use identity::Identity;
 pub use platform::{Options, deployments_from_file};
 pub use server::Server;
 pub use types::{FunctionDeployment, FunctionStatus, NAMESPACE, ResourceLimits};

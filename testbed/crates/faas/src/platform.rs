@@ -11,9 +11,10 @@ use tokio::sync::{Semaphore, watch};
 use crate::auth::Credentials;
 use crate::catalogue::Catalogue;
 use crate::error::FaasError;
-use crate::metrics::Metrics;
+use crate::identity::Identity;
+use crate::metrics::{Metrics, ProviderMetrics};
+use crate::queue::Queue;
 use crate::registry::Registry;
-use crate::state;
 use crate::types::FunctionDeployment;
 use crate::watchdog::{Bounds, OutputBudget};
 
@@ -34,6 +35,12 @@ pub struct Options {
     pub state_directory: Option<PathBuf>,
     /// A folder of images that adds to the built-in ones.
     pub images: Option<PathBuf>,
+    /// Which platform this one stands for.
+    pub identity: Identity,
+    /// The provider's name; that of the identity when absent.
+    pub provider_name: Option<String>,
+    /// Whether there are asynchronous calls; without, their paths are not there.
+    pub queue: bool,
     /// Credentials that open `/system`; without them it is open.
     pub credentials: Option<Credentials>,
     /// Longest time for one call; a process that takes longer is killed and the gateway answers 502.
@@ -56,6 +63,9 @@ impl Default for Options {
             deployments: Vec::new(),
             state_directory: None,
             images: None,
+            identity: Identity::default(),
+            provider_name: None,
+            queue: true,
             credentials: None,
             service_timeout: Duration::from_secs(60),
             max_processes: 2048,
@@ -94,6 +104,12 @@ pub fn deployments_from_file(path: &Path) -> Result<Vec<FunctionDeployment>, Faa
 pub(crate) struct Platform {
     pub(crate) registry: Registry,
     pub(crate) metrics: Metrics,
+    pub(crate) provider_metrics: ProviderMetrics,
+    pub(crate) queue: Queue,
+    /// Whether there are asynchronous calls.
+    pub(crate) has_queue: bool,
+    pub(crate) identity: Identity,
+    pub(crate) provider_name: String,
     pub(crate) credentials: Option<Credentials>,
     pub(crate) bounds: Bounds,
     max_processes: usize,
@@ -113,11 +129,7 @@ impl Platform {
                 source,
             })?;
         }
-        let state_file = options
-            .state_directory
-            .as_ref()
-            .map(|directory| directory.join(state::FILE_NAME));
-        let registry = Registry::open(catalogue, state_file)?;
+        let registry = Registry::open(catalogue, options.identity, options.state_directory.clone())?;
         for deployment in &options.deployments {
             registry.adopt(deployment.clone())?;
         }
@@ -126,6 +138,14 @@ impl Platform {
         Ok(Arc::new(Platform {
             registry,
             metrics: Metrics::default(),
+            provider_metrics: ProviderMetrics::default(),
+            queue: Queue::default(),
+            has_queue: options.queue,
+            identity: options.identity,
+            provider_name: options
+                .provider_name
+                .clone()
+                .unwrap_or_else(|| options.identity.provider_name().to_owned()),
             credentials: options.credentials.clone(),
             bounds: Bounds {
                 service_timeout: options.service_timeout,

@@ -3,15 +3,21 @@
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+use http::StatusCode;
 use indexmap::IndexMap;
 use jiff::Timestamp;
+use serde::Serialize;
 use tracing::{info, warn};
 
 use crate::catalogue::{Catalogue, Image};
 use crate::error::FaasError;
-use crate::function::{Function, SEARCH_PATH};
+use crate::function::{Function, SEARCH_PATH, full_name};
+use crate::identity::Identity;
+use crate::logs::Journals;
+use crate::namespaces::{Namespaces, is_identifier};
+use crate::secrets::Secrets;
 use crate::state::{self, Saved};
-use crate::types::{FunctionDeployment, NAMESPACE};
+use crate::types::FunctionDeployment;
 use crate::{reference, watchdog};
 
 /// Why a request about functions is refused; the text goes to the client.
@@ -21,48 +27,83 @@ pub(crate) enum Refusal {
     Invalid(String),
     /// 404
     NotFound(String),
+    /// 409
+    Conflict(String),
+    /// 500
+    Failed(String),
 }
 
 impl Refusal {
     pub(crate) fn text(&self) -> &str {
         match self {
-            Refusal::Invalid(text) | Refusal::NotFound(text) => text,
+            Refusal::Invalid(text)
+            | Refusal::NotFound(text)
+            | Refusal::Conflict(text)
+            | Refusal::Failed(text) => text,
+        }
+    }
+
+    pub(crate) fn status(&self) -> StatusCode {
+        match self {
+            Refusal::Invalid(_) => StatusCode::BAD_REQUEST,
+            Refusal::NotFound(_) => StatusCode::NOT_FOUND,
+            Refusal::Conflict(_) => StatusCode::CONFLICT,
+            Refusal::Failed(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
 }
+
+/// A function's namespace and name.
+type Key = (String, String);
 
 /// The platform's table of functions.
 #[derive(Debug)]
 pub(crate) struct Registry {
     catalogue: Catalogue,
-    functions: RwLock<IndexMap<String, Arc<Function>>>,
-    /// Where the table is kept, if anywhere.
-    state_file: Option<PathBuf>,
-    /// Held while the file is written: the last change has to be the last on disk.
+    identity: Identity,
+    pub(crate) namespaces: Namespaces,
+    pub(crate) secrets: Secrets,
+    pub(crate) journals: Journals,
+    functions: RwLock<IndexMap<Key, Arc<Function>>>,
+    /// Where the tables are kept, if anywhere.
+    state_directory: Option<PathBuf>,
+    /// Held while a file is written: the last change has to be the last on disk.
     saving: Mutex<()>,
 }
 
 impl Registry {
-    /// A table with the functions of the last time, if there is a state file.
-    pub(crate) fn open(catalogue: Catalogue, state_file: Option<PathBuf>) -> Result<Self, FaasError> {
-        let saved = state_file
-            .as_deref()
-            .map(state::load)
-            .transpose()?
-            .unwrap_or_default();
+    /// A table with the functions of the last time, if there is a state directory.
+    pub(crate) fn open(
+        catalogue: Catalogue,
+        identity: Identity,
+        state_directory: Option<PathBuf>,
+    ) -> Result<Self, FaasError> {
+        let saved = |file| state_directory.as_deref().map(|directory| directory.join(file));
+        let namespaces = saved(state::NAMESPACES)
+            .map(|file| state::load(&file))
+            .transpose()?;
+        let functions: Option<Vec<Saved>> = saved(state::FUNCTIONS)
+            .map(|file| state::load(&file))
+            .transpose()?;
         let registry = Registry {
             catalogue,
+            identity,
+            namespaces: Namespaces::new(namespaces.unwrap_or_default()),
+            secrets: Secrets::open(state_directory.as_deref())?,
+            journals: Journals::default(),
             functions: RwLock::default(),
-            state_file,
+            state_directory,
             saving: Mutex::default(),
         };
-        for function in saved {
+        for mut function in functions.unwrap_or_default() {
             let name = function.deployment.service.clone();
-            let created = function.created_at;
-            match registry.build(function.deployment, created) {
+            let built = registry
+                .settle(&mut function.deployment)
+                .and_then(|()| registry.build(function.deployment, function.created_at));
+            match built {
                 Ok(built) => {
                     built.scale(function.replicas);
-                    registry.write().insert(name, Arc::new(built));
+                    registry.write().insert(built.key(), Arc::new(built));
                 }
                 Err(refusal) => warn!("{name}: not restored: {}", refusal.text()),
             }
@@ -71,87 +112,107 @@ impl Registry {
     }
 
     /// Deploys what the operator's file asks for. A function that is there already, just so, stays as it is.
-    pub(crate) fn adopt(&self, deployment: FunctionDeployment) -> Result<(), FaasError> {
-        let present = self.find(&deployment.service);
+    pub(crate) fn adopt(&self, mut deployment: FunctionDeployment) -> Result<(), FaasError> {
+        let name = deployment.service.clone();
+        let refused = |refusal: Refusal| FaasError::Deploy {
+            function: name.clone(),
+            reason: refusal.text().to_owned(),
+        };
+        self.settle(&mut deployment).map_err(refused)?;
+        let present = self.find(&deployment.namespace, &name);
         if present
             .as_ref()
             .is_some_and(|function| function.deployment == deployment)
         {
             return Ok(());
         }
-        let name = deployment.service.clone();
         let outcome = if present.is_some() {
             self.update(deployment)
         } else {
             self.deploy(deployment)
         };
-        outcome.map_err(|refusal| FaasError::Deploy {
-            function: name,
-            reason: refusal.text().to_owned(),
-        })
+        outcome.map_err(refused)
+    }
+
+    /// Fills in the namespace of a deployment.
+    fn settle(&self, deployment: &mut FunctionDeployment) -> Result<(), Refusal> {
+        deployment.namespace = self.namespaces.resolve(&deployment.namespace)?.to_owned();
+        Ok(())
     }
 
     /// `POST /system/functions`.
-    pub(crate) fn deploy(&self, deployment: FunctionDeployment) -> Result<(), Refusal> {
-        check_namespace(&deployment.namespace)?;
-        check_secrets(&deployment)?;
+    pub(crate) fn deploy(&self, mut deployment: FunctionDeployment) -> Result<(), Refusal> {
+        self.settle(&mut deployment)?;
         let name = deployment.service.clone();
         let function = self.build(deployment, Timestamp::now())?;
         let container =
             |reason: String| Refusal::Invalid(format!("unable to create container: {name}, error: {reason}"));
         let mut functions = self.write();
-        if functions.contains_key(&name) {
+        if functions.contains_key(&function.key()) {
             return Err(container(format!("snapshot \"{name}-snapshot\": already exists")));
         }
         check_name(&name).map_err(container)?;
         self.announce(&function, "deployed");
-        functions.insert(name, Arc::new(function));
+        functions.insert(function.key(), Arc::new(function));
         drop(functions);
-        self.save();
+        self.save_functions();
         Ok(())
     }
 
     /// `PUT /system/functions`. Requests in flight end with the function as it was.
-    pub(crate) fn update(&self, deployment: FunctionDeployment) -> Result<(), Refusal> {
-        check_namespace(&deployment.namespace)?;
-        let name = deployment.service.clone();
-        if self.find(&name).is_none() {
-            return Err(not_found(&name));
+    pub(crate) fn update(&self, mut deployment: FunctionDeployment) -> Result<(), Refusal> {
+        self.settle(&mut deployment)?;
+        if self.find(&deployment.namespace, &deployment.service).is_none() {
+            return Err(not_found(&deployment.service));
         }
-        check_secrets(&deployment)?;
         let function = self.build(deployment, Timestamp::now())?;
-        self.announce(&function, "updated");
-        self.write().insert(name, Arc::new(function));
-        self.save();
+        {
+            let mut functions = self.write();
+            // Removed meanwhile: an update does not bring it back.
+            let Some(present) = functions.get_mut(&function.key()) else {
+                return Err(not_found(function.name()));
+            };
+            self.announce(&function, "updated");
+            *present = Arc::new(function);
+        }
+        self.save_functions();
         Ok(())
     }
 
     /// `DELETE /system/functions`. Requests in flight still end.
-    pub(crate) fn remove(&self, name: &str) -> Result<(), Refusal> {
-        self.write().shift_remove(name).ok_or_else(|| not_found(name))?;
+    pub(crate) fn remove(&self, namespace: &str, name: &str) -> Result<(), Refusal> {
+        let key = (namespace.to_owned(), name.to_owned());
+        self.write().shift_remove(&key).ok_or_else(|| not_found(name))?;
         info!("{name}: removed");
-        self.save();
+        self.save_functions();
         Ok(())
     }
 
-    /// Scales to zero or to one: more replicas are accepted and change nothing, as in faasd.
-    pub(crate) fn scale(&self, name: &str, replicas: u64) -> Result<(), Refusal> {
-        let function = self.find(name).ok_or_else(|| not_found(name))?;
+    /// Sets the number of replicas. As in faasd that is none or one, and more are accepted and change nothing.
+    pub(crate) fn scale(&self, namespace: &str, name: &str, replicas: u64) -> Result<(), Refusal> {
+        let function = self.find(namespace, name).ok_or_else(|| not_found(name))?;
         function.scale(replicas);
         info!("{name}: scaled to {}", function.replicas());
-        self.save();
+        self.save_functions();
         Ok(())
     }
 
-    pub(crate) fn find(&self, name: &str) -> Option<Arc<Function>> {
-        self.read().get(name).cloned()
+    pub(crate) fn find(&self, namespace: &str, name: &str) -> Option<Arc<Function>> {
+        self.read().get(&(namespace.to_owned(), name.to_owned())).cloned()
     }
 
     pub(crate) fn all(&self) -> Vec<Arc<Function>> {
         self.read().values().cloned().collect()
     }
 
+    pub(crate) fn has_functions(&self, namespace: &str) -> bool {
+        self.read().keys().any(|(of, _)| of == namespace)
+    }
+
     fn build(&self, deployment: FunctionDeployment, created_at: Timestamp) -> Result<Function, Refusal> {
+        for secret in &deployment.secrets {
+            self.secrets.file(&deployment.namespace, secret)?;
+        }
         let reference = reference::parse(&deployment.image).map_err(Refusal::Invalid)?;
         let Some(image) = self.catalogue.find(&reference.repository) else {
             let known: Vec<&str> = self.catalogue.iter().map(|(name, _)| name).collect();
@@ -166,11 +227,16 @@ impl Registry {
             )));
         };
         warn_about(&deployment, image);
+        let journal = self
+            .journals
+            .open(&full_name(&deployment.service, &deployment.namespace));
         Ok(Function::new(
             deployment,
             reference.to_string(),
             image,
             created_at,
+            self.identity,
+            journal,
         ))
     }
 
@@ -181,42 +247,40 @@ impl Registry {
             function.image,
             function.settings
         );
+        function.begin(self.journals.next_instance());
         if !function.can_run() {
             warn!("{}: has no fprocess, so it cannot serve", function.name());
         }
     }
 
-    fn save(&self) {
-        let Some(file) = &self.state_file else { return };
+    fn save_functions(&self) {
+        self.save(state::FUNCTIONS, || {
+            let functions = self.read();
+            functions.values().map(|function| Saved::of(function)).collect()
+        });
+    }
+
+    /// Keeps the table of namespaces after a change.
+    pub(crate) fn save_namespaces(&self) {
+        self.save(state::NAMESPACES, || self.namespaces.all());
+    }
+
+    fn save<T: Serialize>(&self, file: &str, entries: impl FnOnce() -> Vec<T>) {
+        let Some(directory) = &self.state_directory else {
+            return;
+        };
         let _order = self.saving.lock().unwrap_or_else(PoisonError::into_inner);
-        let saved: Vec<Saved> = self.read().values().map(|function| Saved::of(function)).collect();
-        if let Err(error) = state::save(file, &saved) {
-            warn!("{error}; functions will be lost at the next start");
+        if let Err(error) = state::save(&directory.join(file), &entries()) {
+            warn!("{error}; the last change will be lost at the next start");
         }
     }
 
-    fn read(&self) -> RwLockReadGuard<'_, IndexMap<String, Arc<Function>>> {
+    fn read(&self) -> RwLockReadGuard<'_, IndexMap<Key, Arc<Function>>> {
         self.functions.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn write(&self) -> RwLockWriteGuard<'_, IndexMap<String, Arc<Function>>> {
+    fn write(&self) -> RwLockWriteGuard<'_, IndexMap<Key, Arc<Function>>> {
         self.functions.write().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Only [`NAMESPACE`] exists; empty means it.
-pub(crate) fn check_namespace(namespace: &str) -> Result<(), Refusal> {
-    if namespace.is_empty() || namespace == NAMESPACE {
-        return Ok(());
-    }
-    Err(Refusal::Invalid("namespace not valid".to_owned()))
-}
-
-/// There are no secrets in this version, so any that is asked for is missing.
-fn check_secrets(deployment: &FunctionDeployment) -> Result<(), Refusal> {
-    match deployment.secrets.first() {
-        None => Ok(()),
-        Some(secret) => Err(Refusal::Invalid(format!("unable to find secret: {secret}"))),
     }
 }
 
@@ -232,8 +296,7 @@ fn check_name(name: &str) -> Result<(), String> {
             "{failure} \"{name}\" greater than maximum length ({LONGEST} characters): invalid argument"
         ));
     }
-    let word = |word: &str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_alphanumeric());
-    if name.split(['.', '_', '-']).all(word) {
+    if is_identifier(name) {
         return Ok(());
     }
     Err(format!(
@@ -272,10 +335,11 @@ mod tests {
 
     use super::{Refusal, Registry, check_name};
     use crate::catalogue::Catalogue;
-    use crate::types::FunctionDeployment;
+    use crate::identity::Identity;
+    use crate::types::{FunctionDeployment, NAMESPACE};
 
     fn registry() -> Registry {
-        Registry::open(Catalogue::built_in().unwrap(), None).unwrap()
+        Registry::open(Catalogue::built_in().unwrap(), Identity::Faasd, None).unwrap()
     }
 
     fn figlet() -> FunctionDeployment {
@@ -326,9 +390,9 @@ mod tests {
     fn adopting_twice_changes_nothing() {
         let registry = registry();
         registry.adopt(figlet()).unwrap();
-        let created = registry.find("figlet").unwrap().created_at;
+        let created = registry.find(NAMESPACE, "figlet").unwrap().created_at;
         registry.adopt(figlet()).unwrap();
-        assert_eq!(registry.find("figlet").unwrap().created_at, created);
+        assert_eq!(registry.find(NAMESPACE, "figlet").unwrap().created_at, created);
         let labels = BTreeMap::from([("dfaas.maxrate".to_owned(), "5".to_owned())]);
         registry
             .adopt(FunctionDeployment {
@@ -336,7 +400,10 @@ mod tests {
                 ..figlet()
             })
             .unwrap();
-        assert_eq!(registry.find("figlet").unwrap().deployment.labels, labels);
+        assert_eq!(
+            registry.find(NAMESPACE, "figlet").unwrap().deployment.labels,
+            labels
+        );
         let wrong = FunctionDeployment {
             image: "A B".to_owned(),
             ..figlet()

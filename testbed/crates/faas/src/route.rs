@@ -8,11 +8,24 @@ pub(crate) enum Resource {
     Info,
     Functions,
     Namespaces,
+    /// One namespace; the name is empty where a new one is made.
+    Namespace(String),
+    Secrets,
+    Logs,
+    Alert,
+    /// A file of the user interface.
+    UserInterface(String),
+    Metrics,
     /// Status of one function.
     Function(String),
     Scale(String),
     /// A function to call: `name` or `name.namespace`, and what follows in the path.
     Invoke {
+        name: String,
+        path: Vec<u8>,
+    },
+    /// The same, to be called later.
+    Queue {
         name: String,
         path: Vec<u8>,
     },
@@ -29,8 +42,15 @@ pub(crate) fn resource(path: &str) -> Option<Resource> {
     Some(match (head, tail) {
         (b"", None) => Resource::Root,
         (b"healthz", None) => Resource::Health,
+        (b"metrics", None) => Resource::Metrics,
+        (b"ui", Some(tail)) => Resource::UserInterface(String::from_utf8_lossy(tail).into_owned()),
         (b"system", Some(tail)) => system(tail),
-        (b"function", Some(tail)) => invocation(tail),
+        (b"function", Some(tail)) => {
+            invocation(tail).map_or(Resource::Unknown, |(name, path)| Resource::Invoke { name, path })
+        }
+        (b"async-function", Some(tail)) => {
+            invocation(tail).map_or(Resource::Unknown, |(name, path)| Resource::Queue { name, path })
+        }
         _ => Resource::Unknown,
     })
 }
@@ -41,23 +61,23 @@ fn system(path: &[u8]) -> Resource {
             b"info" => Resource::Info,
             b"functions" => Resource::Functions,
             b"namespaces" => Resource::Namespaces,
+            b"secrets" => Resource::Secrets,
+            b"logs" => Resource::Logs,
+            b"alert" => Resource::Alert,
             _ => Resource::Unknown,
         },
         Some((b"function", name)) => function_name(name).map_or(Resource::Unknown, Resource::Function),
+        Some((b"namespace", b"")) => Resource::Namespace(String::new()),
+        Some((b"namespace", name)) => function_name(name).map_or(Resource::Unknown, Resource::Namespace),
         Some((b"scale-function", name)) => function_name(name).map_or(Resource::Unknown, Resource::Scale),
         Some(_) => Resource::Unknown,
     }
 }
 
-fn invocation(path: &[u8]) -> Resource {
+/// Name and path of a call.
+fn invocation(path: &[u8]) -> Option<(String, Vec<u8>)> {
     let (name, rest) = split_once(path).unwrap_or((path, b""));
-    match function_name(name) {
-        Some(name) => Resource::Invoke {
-            name,
-            path: [b"/", rest].concat(),
-        },
-        None => Resource::Unknown,
-    }
+    Some((function_name(name)?, [b"/", rest].concat()))
 }
 
 /// A name as the routes of the real gateway accept it.
@@ -139,7 +159,21 @@ mod tests {
                 invoke("env.openfaas-fn", "/sub/path"),
             ),
             ("/function/env/a%2Fb%20c", invoke("env", "/a/b c")),
-            ("/metrics", Resource::Unknown),
+            ("/metrics", Resource::Metrics),
+            ("/system/namespace/", Resource::Namespace(String::new())),
+            ("/system/namespace/n1", Resource::Namespace("n1".to_owned())),
+            ("/system/namespace", Resource::Unknown),
+            ("/system/secrets", Resource::Secrets),
+            ("/system/telemetry", Resource::Unknown),
+            ("/ui/", Resource::UserInterface(String::new())),
+            ("/ui", Resource::Unknown),
+            (
+                "/async-function/cat/x",
+                Resource::Queue {
+                    name: "cat".to_owned(),
+                    path: b"/x".to_vec(),
+                },
+            ),
             ("*", Resource::Unknown),
         ];
         for (path, expected) in cases {

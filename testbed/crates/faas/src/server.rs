@@ -19,6 +19,7 @@ use tracing::{debug, info, warn};
 
 use crate::error::FaasError;
 use crate::platform::{Options, Platform};
+use crate::queue;
 use crate::service::{self, Role};
 
 /// Time for the header of a request to arrive on an open connection.
@@ -37,6 +38,8 @@ pub struct Server {
     metrics: SocketAddr,
     stop: watch::Sender<bool>,
     tasks: Vec<JoinHandle<()>>,
+    /// Ends never by itself.
+    workers: Vec<JoinHandle<()>>,
 }
 
 impl Server {
@@ -63,6 +66,7 @@ impl Server {
             metrics: unset,
             stop,
             tasks: Vec::new(),
+            workers: Vec::new(),
         };
         for (role, (listener, address)) in bound {
             match role {
@@ -72,6 +76,10 @@ impl Server {
             }
             let serving = serve(listener, role, server.platform.clone(), stopped.clone());
             server.tasks.push(tokio::spawn(serving));
+        }
+        if options.queue {
+            let worker = queue::work(server.platform.clone(), server.gateway);
+            server.workers.push(tokio::spawn(worker));
         }
         info!(
             "gateway on {}, provider on {}, metrics on {}",
@@ -108,6 +116,9 @@ impl Server {
                 // Its only failure is a panic, which has been reported by then.
                 let _ = task.await;
             }
+            while !platform.queue.is_idle() {
+                sleep(Duration::from_millis(10)).await;
+            }
             platform.idle().await;
         };
         tokio::pin!(ended);
@@ -125,7 +136,7 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         self.platform.abort();
-        for task in &self.tasks {
+        for task in self.tasks.iter().chain(&self.workers) {
             task.abort();
         }
     }

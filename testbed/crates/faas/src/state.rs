@@ -1,18 +1,20 @@
-//! The table of functions on disk, so that a restart of the platform finds its functions again.
+//! The tables of functions and namespaces on disk, so that a restart of the platform finds its functions again.
 
 use std::fs;
 use std::io::{self, Write};
 use std::path::Path;
 
 use jiff::Timestamp;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::error::FaasError;
 use crate::function::Function;
 use crate::types::FunctionDeployment;
 
-/// Name of the file in the state directory.
-pub(crate) const FILE_NAME: &str = "functions.json";
+/// Names of the files in the state directory.
+pub(crate) const FUNCTIONS: &str = "functions.json";
+pub(crate) const NAMESPACES: &str = "namespaces.json";
 
 /// One function as it is kept.
 #[derive(Debug, Serialize, Deserialize)]
@@ -29,13 +31,13 @@ impl Saved {
         Saved {
             deployment: function.deployment.clone(),
             created_at: function.created_at,
-            replicas: u64::from(!function.is_scaled_to_zero()),
+            replicas: function.wanted_replicas(),
         }
     }
 }
 
 /// What was kept; nothing when there is no file.
-pub(crate) fn load(file: &Path) -> Result<Vec<Saved>, FaasError> {
+pub(crate) fn load<T: DeserializeOwned>(file: &Path) -> Result<Vec<T>, FaasError> {
     let content = match fs::read(file) {
         Ok(content) => content,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -53,12 +55,12 @@ pub(crate) fn load(file: &Path) -> Result<Vec<Saved>, FaasError> {
 }
 
 /// Replaces the file in one step, so that a crash leaves the old or the new one.
-pub(crate) fn save(file: &Path, functions: &[Saved]) -> Result<(), FaasError> {
+pub(crate) fn save<T: Serialize>(file: &Path, entries: &[T]) -> Result<(), FaasError> {
     let failed = |source| FaasError::State {
         path: file.to_owned(),
         source,
     };
-    let content = serde_json::to_vec_pretty(functions).map_err(|error| failed(error.into()))?;
+    let content = serde_json::to_vec_pretty(entries).map_err(|error| failed(error.into()))?;
     let fresh = file.with_extension("json.new");
     let written = fs::File::create(&fresh)
         .and_then(|mut target| target.write_all(&content).and_then(|()| target.sync_all()))
@@ -72,14 +74,14 @@ pub(crate) fn save(file: &Path, functions: &[Saved]) -> Result<(), FaasError> {
 
 #[cfg(test)]
 mod tests {
-    use super::{FILE_NAME, Saved, load, save};
+    use super::{FUNCTIONS, Saved, load, save};
     use crate::types::FunctionDeployment;
 
     #[test]
     fn what_is_saved_is_loaded() {
         let directory = tempfile::tempdir().unwrap();
-        let file = directory.path().join(FILE_NAME);
-        assert!(load(&file).unwrap().is_empty(), "no file is no function");
+        let file = directory.path().join(FUNCTIONS);
+        assert!(load::<Saved>(&file).unwrap().is_empty(), "no file is no function");
         let deployment = FunctionDeployment {
             service: "cat".to_owned(),
             image: "cat".to_owned(),
@@ -96,15 +98,15 @@ mod tests {
             }],
         )
         .unwrap();
-        let loaded = load(&file).unwrap();
+        let loaded: Vec<Saved> = load(&file).unwrap();
         assert_eq!(loaded.len(), 1);
         assert_eq!(
             (&loaded[0].deployment, loaded[0].created_at, loaded[0].replicas),
             (&deployment, created_at, 0)
         );
         std::fs::write(&file, b"[{").unwrap();
-        assert!(load(&file).unwrap_err().to_string().contains(FILE_NAME));
-        let nowhere = directory.path().join("gone").join(FILE_NAME);
-        assert_eq!(save(&nowhere, &[]).unwrap_err().exit_code(), 5);
+        assert!(load::<Saved>(&file).unwrap_err().to_string().contains(FUNCTIONS));
+        let nowhere = directory.path().join("gone").join(FUNCTIONS);
+        assert_eq!(save::<Saved>(&nowhere, &[]).unwrap_err().exit_code(), 5);
     }
 }

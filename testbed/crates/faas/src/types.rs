@@ -6,13 +6,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::json::{Fields, parse};
 
-/// The only namespace of this version.
+/// The namespace of everything that names none.
 pub const NAMESPACE: &str = "openfaas-fn";
 
 /// A request to deploy or update one function.
 ///
-/// Of the original's members `constraints`, `requests`, `readOnlyRootFilesystem` and the cpu limit are
-/// accepted and ignored, as faasd does.
+/// Of the original's members `constraints`, `requests` and `readOnlyRootFilesystem` are accepted and ignored, as faasd
+/// does.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct FunctionDeployment {
@@ -50,6 +50,9 @@ pub struct ResourceLimits {
     /// Memory quantity such as `64Mi`.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub memory: String,
+    /// Processor quantity such as `500m`; faasd ignores it.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub cpu: String,
 }
 
 impl FunctionDeployment {
@@ -63,9 +66,12 @@ impl FunctionDeployment {
 
     pub(crate) fn from_value(value: &serde_json::Value) -> Result<Self, String> {
         let fields = Fields::of(value, "types", "FunctionDeployment")?;
-        let memory = fields
-            .object("limits", "FunctionResources")?
-            .map(|limits| limits.string("memory"));
+        let limits = fields.object("limits", "FunctionResources")?.map(|limits| {
+            Ok::<_, String>(ResourceLimits {
+                memory: limits.string("memory")?,
+                cpu: limits.string("cpu")?,
+            })
+        });
         Ok(FunctionDeployment {
             service: fields.string("service")?,
             image: fields.string("image")?,
@@ -75,7 +81,7 @@ impl FunctionDeployment {
             secrets: fields.strings("secrets")?,
             labels: fields.table("labels")?,
             annotations: fields.table("annotations")?,
-            limits: memory.transpose()?.map(|memory| ResourceLimits { memory }),
+            limits: limits.transpose()?,
         })
     }
 }
@@ -126,9 +132,20 @@ fn is_zero(number: &u64) -> bool {
 }
 
 /// `DELETE /system/functions`.
-pub(crate) fn function_to_delete(body: &[u8]) -> Result<String, String> {
-    let value = parse(body)?;
-    Fields::of(&value, "types", "DeleteFunctionRequest")?.string("functionName")
+pub(crate) struct DeleteRequest {
+    pub(crate) function: String,
+    pub(crate) namespace: String,
+}
+
+impl DeleteRequest {
+    pub(crate) fn from_body(body: &[u8]) -> Result<Self, String> {
+        let value = parse(body)?;
+        let fields = Fields::of(&value, "types", "DeleteFunctionRequest")?;
+        Ok(DeleteRequest {
+            function: fields.string("functionName")?,
+            namespace: fields.string("namespace")?,
+        })
+    }
 }
 
 /// `POST /system/scale-function/{name}`.

@@ -162,3 +162,43 @@ fn replicas_follow_the_functions() {
         "they are on a port of their own"
     );
 }
+
+/// What the original's provider counts besides requests for status, list and namespaces, which its gateway makes on
+/// its own all the time.
+#[test]
+fn the_provider_counts_requests_about_functions() {
+    let platform = Platform::with(&[function("a", "cat", &[])]);
+    platform.get("/system/function/a");
+    exchange(platform.provider, "GET", "/system/function/b", &[], b"");
+    platform.send(
+        "POST",
+        "/system/scale-function/a",
+        &[],
+        br#"{"serviceName":"a","replicas":1}"#,
+    );
+    platform.post("/system/functions", b"{");
+    platform.post("/function/a", b"x");
+    let reply = exchange(platform.provider, "GET", "/metrics", &[], b"");
+    let text = reply.text();
+    let counts = values(&text);
+    let series: Vec<&&str> = counts
+        .keys()
+        .filter(|name| name.starts_with("provider_http_requests_total"))
+        .collect();
+    assert_eq!(
+        series,
+        [
+            &r#"provider_http_requests_total{code="200",method="GET",path="/system/function"}"#,
+            &r#"provider_http_requests_total{code="200",method="POST",path="/system/scale-function"}"#,
+            &r#"provider_http_requests_total{code="400",method="POST",path="/system/functions"}"#,
+            &r#"provider_http_requests_total{code="404",method="GET",path="/system/function"}"#,
+        ]
+    );
+    for family in [
+        "# HELP provider_http_requests_total Total number of HTTP requests.",
+        "# TYPE provider_http_request_duration_seconds histogram",
+        "promhttp_metric_handler_requests_total{code=\"200\"} 0",
+    ] {
+        assert!(text.contains(family), "{family}");
+    }
+}

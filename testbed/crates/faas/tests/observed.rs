@@ -15,6 +15,9 @@ const GATEWAY: &str = include_str!("data/gateway.txt");
 const PROVIDER: &str = include_str!("data/provider.txt");
 const WATCHDOG: &str = include_str!("data/watchdog.txt");
 const BUSY: &str = include_str!("data/busy.txt");
+const SECRETS: &str = include_str!("data/secrets.txt");
+const NAMESPACES: &str = include_str!("data/namespaces.txt");
+const REST: &str = include_str!("data/rest.txt");
 
 fn credentials() -> Credentials {
     let directory = tempfile::tempdir().unwrap();
@@ -33,6 +36,7 @@ fn figlet() -> FunctionDeployment {
         annotations: [("topic".to_owned(), "a,b".to_owned())].into(),
         limits: Some(ResourceLimits {
             memory: "64Mi".to_owned(),
+            ..ResourceLimits::default()
         }),
         ..function(
             "figlet",
@@ -67,6 +71,20 @@ fn gateway_session() {
         ..Options::default()
     });
     replay(platform.gateway, GATEWAY);
+}
+
+#[test]
+fn secrets_namespaces_and_the_rest() {
+    let platform = Platform::start(Options {
+        deployments: vec![function("cat", "cat", &[])],
+        credentials: Some(credentials()),
+        // The session was recorded without a broker.
+        queue: false,
+        ..Options::default()
+    });
+    for session in [SECRETS, NAMESPACES, REST] {
+        replay(platform.gateway, session);
+    }
 }
 
 #[test]

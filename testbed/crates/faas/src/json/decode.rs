@@ -97,6 +97,28 @@ impl<'a> Fields<'a> {
         }
     }
 
+    /// A list of objects; empty when absent.
+    pub(crate) fn list(&self, name: &str, structure: &'static str) -> Result<Vec<Fields<'a>>, String> {
+        match self.member(name) {
+            None => Ok(Vec::new()),
+            Some(Value::Array(values)) => values
+                .iter()
+                .map(|value| match value {
+                    Value::Object(members) => Ok(Fields {
+                        structure,
+                        members: Some(members),
+                    }),
+                    Value::Null => Ok(Fields {
+                        structure,
+                        members: None,
+                    }),
+                    other => Err(self.mismatch(kind(other), name, &format!("types.{structure}"))),
+                })
+                .collect(),
+            Some(other) => Err(self.mismatch(kind(other), name, &format!("[]types.{structure}"))),
+        }
+    }
+
     fn as_string(&self, name: &str, value: &Value) -> Result<String, String> {
         match value {
             Value::String(text) => Ok(text.clone()),

@@ -1,13 +1,16 @@
 //! The gateway's metrics, with the names, labels and buckets of the original.
 
 mod process;
+mod provider;
 mod text;
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::registry::Registry;
+pub(crate) use provider::ProviderMetrics;
 use text::Exposition;
 
 /// Upper bounds of the histogram in seconds: the default of Go's client library.
@@ -18,7 +21,34 @@ pub(crate) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8"
 
 /// Counts of everything the gateway passed on.
 #[derive(Debug, Default)]
-pub(crate) struct Metrics(Mutex<Counts>);
+pub(crate) struct Metrics {
+    counts: Mutex<Counts>,
+    scrapes: Scrapes,
+}
+
+/// How often metrics were asked for, as Go's handler counts it: the request that asks is in flight and counted later.
+#[derive(Debug, Default)]
+struct Scrapes(AtomicU64);
+
+impl Scrapes {
+    fn write(&self, text: &mut Exposition) {
+        text.family(
+            "promhttp_metric_handler_requests_in_flight",
+            "Current number of scrapes being served.",
+            "gauge",
+        );
+        text.sample("promhttp_metric_handler_requests_in_flight", &[], 1.0);
+        text.family(
+            "promhttp_metric_handler_requests_total",
+            "Total number of scrapes by HTTP status code.",
+            "counter",
+        );
+        let served = self.0.fetch_add(1, Ordering::Relaxed) as f64;
+        for (code, count) in [("200", served), ("500", 0.0), ("503", 0.0)] {
+            text.sample("promhttp_metric_handler_requests_total", &[("code", code)], count);
+        }
+    }
+}
 
 #[derive(Debug, Default)]
 struct Counts {
@@ -42,6 +72,21 @@ impl Histogram {
         }
         self.count += 1;
         self.sum += seconds;
+    }
+
+    fn write(&self, text: &mut Exposition, name: &str, labels: &[(&str, &str)]) {
+        let bucket = |text: &mut Exposition, bound: &str, count: u64| {
+            let labels = [labels, &[("le", bound)]].concat();
+            text.sample(&format!("{name}_bucket"), &labels, count as f64);
+        };
+        let mut up_to = 0;
+        for (bound, count) in BUCKETS.iter().zip(self.buckets) {
+            up_to += count;
+            bucket(text, &text::number(*bound), up_to);
+        }
+        bucket(text, "+Inf", self.count);
+        text.sample(&format!("{name}_sum"), labels, self.sum);
+        text.sample(&format!("{name}_count"), labels, self.count as f64);
     }
 }
 
@@ -96,11 +141,12 @@ impl Metrics {
             );
         }
         process::write(&mut text);
+        self.scrapes.write(&mut text);
         text.into_string()
     }
 
     fn counts(&self) -> MutexGuard<'_, Counts> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -134,23 +180,11 @@ impl Counts {
         text.family("gateway_functions_seconds", "Function time taken", "histogram");
         for ((code, function), histogram) in &self.finished {
             let code = code.to_string();
-            let bucket = |text: &mut Exposition, bound: &str, count: u64| {
-                let labels = [
-                    ("code", code.as_str()),
-                    ("function_name", function),
-                    ("le", bound),
-                ];
-                text.sample("gateway_functions_seconds_bucket", &labels, count as f64);
-            };
-            let mut up_to = 0;
-            for (bound, count) in BUCKETS.iter().zip(histogram.buckets) {
-                up_to += count;
-                bucket(text, &text::number(*bound), up_to);
-            }
-            bucket(text, "+Inf", histogram.count);
-            let labels = [("code", code.as_str()), ("function_name", function)];
-            text.sample("gateway_functions_seconds_sum", &labels, histogram.sum);
-            text.sample("gateway_functions_seconds_count", &labels, histogram.count as f64);
+            histogram.write(
+                text,
+                "gateway_functions_seconds",
+                &[("code", code.as_str()), ("function_name", function)],
+            );
         }
     }
 }

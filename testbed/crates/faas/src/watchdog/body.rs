@@ -5,7 +5,6 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http_body_util::BodyExt;
-use hyper::body::Incoming;
 use indexmap::IndexMap;
 use serde::Serialize;
 use tokio::io::AsyncWriteExt;
@@ -14,6 +13,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::Invocation;
 use super::environment::passed_headers;
+use crate::call::RequestBody;
 
 /// What is read before the process starts: what one pipe holds.
 const READ_AHEAD: usize = 64 * 1024;
@@ -21,7 +21,7 @@ const READ_AHEAD: usize = 64 * 1024;
 /// A body of which the first part is here.
 pub(super) struct Body {
     read: Vec<Bytes>,
-    rest: Option<Incoming>,
+    rest: Option<RequestBody>,
     /// When the body has to be complete.
     deadline: Option<Instant>,
 }
@@ -31,7 +31,7 @@ impl Body {
     ///
     /// # Errors
     /// The watchdog's sentence when the body breaks off or is late.
-    pub(super) async fn begin(incoming: Incoming, deadline: Option<Instant>) -> Result<Self, String> {
+    pub(super) async fn begin(incoming: RequestBody, deadline: Option<Instant>) -> Result<Self, String> {
         let mut body = Body {
             read: Vec::new(),
             rest: Some(incoming),

@@ -19,11 +19,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, Method};
-use hyper::body::Incoming;
 use tokio::time::Instant;
 
+use crate::call::{Mark, RequestBody};
+
 pub(crate) use output::OutputBudget;
-pub(crate) use program::find as find_program;
+pub(crate) use program::{find as find_program, sentence};
 pub(crate) use run::{Bounds, run};
 pub(crate) use settings::Settings;
 pub(crate) use sniff::content_type;
@@ -42,17 +43,9 @@ pub(crate) struct Invocation {
     /// What the gateway adds; a request straight to the provider has none.
     pub(crate) mark: Option<Mark>,
     pub(crate) has_body: bool,
-    pub(crate) body: Incoming,
+    pub(crate) body: RequestBody,
     /// When the request arrived.
     pub(crate) arrived: Instant,
-}
-
-/// What the gateway adds to every invocation.
-#[derive(Clone, Debug)]
-pub(crate) struct Mark {
-    pub(crate) call_id: String,
-    /// Unix time in nanoseconds.
-    pub(crate) start_time: String,
 }
 
 /// How an invocation ended.

@@ -49,7 +49,8 @@ pub(crate) fn spawn_failure(path: &Path, error: &io::Error) -> String {
     format!("fork/exec {}: {}", path.display(), sentence(error))
 }
 
-fn sentence(error: &io::Error) -> String {
+/// The kernel's reason in Go's words.
+pub(crate) fn sentence(error: &io::Error) -> String {
     let text = match error.raw_os_error().map(Errno::from_raw) {
         Some(Errno::EAGAIN) => "resource temporarily unavailable".to_owned(),
         Some(Errno::ENOMEM) => "cannot allocate memory".to_owned(),

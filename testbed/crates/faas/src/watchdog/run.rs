@@ -17,7 +17,7 @@ use super::output::{Collected, OutputBudget, read_for_log};
 use super::process::{Input, Process};
 use super::{Invocation, Verdict, program};
 use crate::function::Function;
-use crate::log;
+use crate::logs;
 
 /// What the platform allows all its functions together.
 #[derive(Clone, Debug)]
@@ -74,7 +74,7 @@ async fn serve(function: &Function, invocation: Invocation, bounds: &Bounds) -> 
     };
     // Never closed, so there is always a permit to wait for.
     let _permit = bounds.processes.acquire().await;
-    debug!("{}: forking {}", function.name(), settings.command.join(" "));
+    function.say("Forking fprocess.");
     let started = Instant::now();
     let (mut process, body) = match start(function, &variables, body) {
         Ok(started) => started,
@@ -88,11 +88,8 @@ async fn serve(function: &Function, invocation: Invocation, bounds: &Bounds) -> 
         match timeout(settings.exec_timeout, driven).await {
             Ok(ended) => ended,
             Err(_) => {
-                info!(
-                    "{}: killing process: {}",
-                    function.name(),
-                    settings.command.join(" ")
-                );
+                function.say(&format!("Killing process: {}", settings.command.join(" ")));
+                info!("{}: killed at its exec_timeout", function.name());
                 return Verdict::ExecTimeout;
             }
         }
@@ -181,7 +178,7 @@ async fn drive(
     let note = async {
         if let Some(stderr) = stderr {
             let (kept, dropped) = read_for_log(stderr).await;
-            log::function_output(function.name(), "stderr: ", &kept, dropped);
+            logs::function_output(function, "stderr: ", &kept, dropped);
         }
         Ok(())
     };
@@ -193,19 +190,18 @@ fn succeeded(function: &Function, duration: Duration, output: Collected) -> Verd
     let output = output.into_bytes();
     let seconds = duration.as_secs_f64();
     if function.settings.write_debug {
-        log::function_output(function.name(), "", &output, 0);
-        info!("{}: duration: {seconds:.6}s", function.name());
+        logs::function_output(function, "", &output, 0);
+        function.say(&format!("Duration: {seconds:.6}s"));
     } else {
-        debug!(
-            "{}: wrote {} bytes - duration: {seconds:.6}s",
-            function.name(),
-            output.len()
-        );
+        let length = output.len();
+        function.say(&format!("Wrote {length} Bytes - Duration: {seconds:.6}s"));
     }
+    debug!("{}: {seconds:.6} s, {} bytes", function.name(), output.len());
     Verdict::Success { output, duration }
 }
 
 fn failed(function: &Function, reason: String, output: Collected) -> Verdict {
+    function.say(&reason);
     info!("{}: {reason}", function.name());
     Verdict::Failed {
         reason,

@@ -28,6 +28,8 @@ pub(crate) struct Settings {
     pub(crate) write_debug: bool,
     /// Content type of all replies, unless empty.
     pub(crate) content_type: String,
+    /// Time between SIGTERM and the end of service.
+    pub(crate) healthcheck_interval: Duration,
 }
 
 impl Settings {
@@ -60,7 +62,27 @@ impl Settings {
             marshal_request: switch("marshal_request", false),
             write_debug: switch("write_debug", false),
             content_type: text("content_type").to_owned(),
+            healthcheck_interval: parse_duration(text("healthcheck_interval"))
+                .unwrap_or_else(|| time("write_timeout", 30)),
         }
+    }
+
+    /// What a watchdog logs when it starts.
+    pub(crate) fn introduction(&self) -> Vec<String> {
+        let [read, write, hard, health] = [
+            self.read_timeout,
+            self.write_timeout,
+            self.exec_timeout,
+            self.healthcheck_interval,
+        ]
+        .map(go_text);
+        vec![
+            "Version: 0.3.3\tSHA: bf545828573185cd03ebc60254ba3d01d6bbcc5b".to_owned(),
+            format!("Timeouts: read: {read} write: {write} hard: {hard} health: {health}."),
+            "Listening on port: 8080".to_owned(),
+            "Writing lock-file to: /tmp/.lock".to_owned(),
+            "Metrics listening on port: 8081".to_owned(),
+        ]
     }
 }
 

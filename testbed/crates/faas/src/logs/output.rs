@@ -2,15 +2,20 @@
 
 use tracing::info;
 
-/// Logs what a function wrote, line by line, each with the function's name.
-pub(crate) fn function_output(function: &str, prefix: &str, content: &[u8], dropped: usize) {
+use crate::function::Function;
+
+/// Logs what a function wrote, line by line: in its journal, and with its name in the platform's log.
+pub(crate) fn function_output(function: &Function, prefix: &str, content: &[u8], dropped: usize) {
     const LONGEST_LINE: usize = 8 * 1024;
     let text = String::from_utf8_lossy(content);
+    let name = function.name();
     for line in text.lines().filter(|line| !line.is_empty()) {
-        info!("{function}: {prefix}{}", escape_controls(line, LONGEST_LINE));
+        let shown: String = line.chars().take(LONGEST_LINE).collect();
+        function.say(&format!("{prefix}{shown}"));
+        info!("{name}: {prefix}{}", escape_controls(line, LONGEST_LINE));
     }
     if dropped > 0 {
-        info!("{function}: {prefix}({dropped} more bytes)");
+        info!("{name}: {prefix}({dropped} more bytes)");
     }
 }
 
