@@ -1,6 +1,6 @@
 //! Real agents beside a real go-libp2p (`ci/interop`), the library that the original agent is made of.
 //!
-//! Without Go these tests say so and pass, unless `DFAAS_REQUIRE` names `go`; the one with multicast needs root.
+//! Without Go these tests say so and pass, unless `DFAAS_REQUIRE` names `go`; those with a network of their own need root.
 
 #![expect(
     clippy::unwrap_used,
@@ -113,6 +113,8 @@ fn kademlia_leads_to_one_another() {
     let mut peer = Peer::start(&[
         "-kademlia",
         "-passive",
+        "-rendezvous",
+        Agent::RENDEZVOUS,
         "-listen",
         &listen,
         "-connect",
@@ -125,6 +127,26 @@ fn kademlia_leads_to_one_another() {
     other.wait_for_peers(|peers| !peers[&peer.id]["functions"]["figlet"].is_null());
 }
 
+/// Two agents, cut off from each other for longer than either takes to notice, and joined again.
+#[test]
+fn a_parted_federation_heals() {
+    let Some(segment) = Segment::make() else { return };
+    let one = Agent::start_at(&segment, 0, &[]);
+    let known = ("AGENT_BOOTSTRAP_NODES_LIST", one.multiaddress());
+    let other = Agent::start_at(&segment, 1, &[known]);
+    let both = [(&one, other.id()), (&other, one.id())];
+    let wait = |connected: bool| {
+        for (agent, peer) in &both {
+            agent.wait_for_peers(|peers| peers[peer]["connected"].as_bool().unwrap_or_default() == connected);
+        }
+    };
+    wait(true);
+    segment.cut();
+    wait(false);
+    segment.mend();
+    wait(true);
+}
+
 /// A Go peer and an agent on one network segment, each knowing nothing but the word.
 #[test]
 fn multicast_leads_to_one_another() {
@@ -132,8 +154,8 @@ fn multicast_leads_to_one_another() {
         return;
     }
     let Some(segment) = Segment::make() else { return };
-    let agent = Agent::start_on(&segment);
-    let listen = format!("/ip4/{}/tcp/0", segment.peer_host());
+    let agent = Agent::start_at(&segment, 0, &[("AGENT_MDNS_ENABLED", "true".to_owned())]);
+    let listen = format!("/ip4/{}/tcp/0", segment.host(1));
     let arguments = [
         "-mdns",
         "-passive",
@@ -142,7 +164,7 @@ fn multicast_leads_to_one_another() {
         "-listen",
         &listen,
     ];
-    let mut peer = Peer::start_by(segment.enter_peer(), &arguments);
+    let mut peer = Peer::start_by(&segment.entry(1), &arguments);
     let found = peer.wait("mdns", |event| event["peer"] == agent.id());
     let addresses = found["addresses"].as_array().unwrap();
     assert!(addresses.contains(&Value::from(agent.address())), "{found}");

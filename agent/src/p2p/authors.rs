@@ -19,6 +19,9 @@ const BYTES_PER_TOKEN: f64 = 16_384.0;
 /// An author silent for this long makes room for another.
 const SILENCE: Duration = Duration::from_secs(180);
 
+/// An author's faults are told once in this time.
+const COMPLAINT_PAUSE: Duration = Duration::from_secs(60);
+
 /// What becomes of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
@@ -43,6 +46,7 @@ struct Author {
     heard: Heard,
     tokens: f64,
     last: Instant,
+    complained: Option<Instant>,
 }
 
 impl Authors {
@@ -55,6 +59,7 @@ impl Authors {
             heard: Heard::default(),
             tokens: BURST,
             last: now,
+            complained: None,
         });
         let earned = (now - author.last).as_secs_f64() * RATE;
         author.tokens = (author.tokens + earned).min(BURST);
@@ -76,6 +81,18 @@ impl Authors {
         if let Some(author) = self.authors.get_mut(author) {
             author.heard = Heard::default();
         }
+    }
+
+    /// Whether to tell of a fault of this author: a log is not to be flooded either.
+    pub(super) fn complain(&mut self, author: &PeerId, now: Instant) -> bool {
+        let Some(author) = self.authors.get_mut(author) else {
+            return false;
+        };
+        let told = author.complained.is_some_and(|then| now - then < COMPLAINT_PAUSE);
+        if !told {
+            author.complained = Some(now);
+        }
+        !told
     }
 
     fn make_room(&mut self, now: Instant) -> bool {
@@ -149,6 +166,10 @@ mod tests {
             verdicts.filter(|verdict| *verdict == Verdict::Fresh).count()
         };
         assert_eq!(passed(&mut authors, 1, now, 100), 100);
+        assert!(
+            authors.complain(&loud, now) && !authors.complain(&loud, now),
+            "told once"
+        );
         assert_eq!(authors.judge(other, 1, 100, now), Verdict::Fresh);
         let later = now + Duration::from_secs(1);
         assert_eq!(passed(&mut authors, 2000, later, 100), 40);

@@ -1,4 +1,4 @@
-//! When to dial which bootstrap node: at once, then with growing pauses.
+//! When to dial which node: bootstrap nodes at once, lost agents soon, both again after growing pauses.
 
 use libp2p::{Multiaddr, PeerId};
 use std::collections::BTreeMap;
@@ -9,9 +9,14 @@ const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// With more nodes than this, only one of two that know each other dials at once, and the other if nothing comes of it:
 /// both would, and half of all connections would be for nothing.
 const FEW: usize = 8;
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// Short enough that all is well again within ten seconds of the network's return.
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// An agent that was found otherwise and lost is dialled for this long: longer partitions are mended by the look-up.
+const LOYALTY: Duration = Duration::from_secs(600);
+/// Lost agents remembered at a time.
+const MAXIMUM_LOST: usize = 256;
 
-/// Bootstrap nodes and what became of them.
+/// Nodes to be connected to, and what became of them.
 #[derive(Debug)]
 pub(super) struct Redial {
     targets: BTreeMap<PeerId, Target>,
@@ -25,6 +30,8 @@ struct Target {
     pause: Duration,
     /// When to dial; nothing while connected, or given up.
     due: Option<Instant>,
+    /// When to forget it; never, if it is a bootstrap node.
+    until: Option<Instant>,
 }
 
 impl Redial {
@@ -37,6 +44,7 @@ impl Redial {
                 addresses: Vec::new(),
                 pause: FIRST_PAUSE,
                 due: Some(if wait { now + FIRST_PAUSE } else { now }),
+                until: None,
             };
             targets
                 .entry(*peer)
@@ -55,9 +63,12 @@ impl Redial {
     /// Nodes to dial now. Each counts as failed until told otherwise, so that a dial without an end is repeated too.
     pub(super) fn due(&mut self, now: Instant) -> Vec<(PeerId, Vec<Multiaddr>)> {
         let mut all = Vec::new();
+        self.targets
+            .retain(|_, target| target.until.is_none_or(|until| now < until));
         for (peer, target) in &mut self.targets {
             if target.due.is_some_and(|due| due <= now) {
-                target.due = self.force.then(|| now + target.pause);
+                let again = self.force || target.until.is_some();
+                target.due = again.then(|| now + target.pause);
                 target.pause = (target.pause * 2).min(LONGEST_PAUSE);
                 all.push((*peer, target.addresses.clone()));
             }
@@ -66,6 +77,13 @@ impl Redial {
     }
 
     pub(super) fn connected(&mut self, peer: &PeerId) {
+        if self
+            .targets
+            .get(peer)
+            .is_some_and(|target| target.until.is_some())
+        {
+            self.targets.remove(peer);
+        }
         if let Some(target) = self.targets.get_mut(peer) {
             target.due = None;
             target.pause = FIRST_PAUSE;
@@ -77,6 +95,25 @@ impl Redial {
         if let Some(target) = self.targets.get_mut(peer).filter(|_| force) {
             target.due = Some(now + target.pause);
         }
+    }
+
+    /// An agent was lost without a goodbye.
+    pub(super) fn lost(&mut self, peer: PeerId, addresses: Vec<Multiaddr>, now: Instant) {
+        let lost = self
+            .targets
+            .values()
+            .filter(|target| target.until.is_some())
+            .count();
+        if addresses.is_empty() || self.targets.contains_key(&peer) || lost >= MAXIMUM_LOST {
+            return;
+        }
+        let target = Target {
+            addresses,
+            pause: FIRST_PAUSE,
+            due: Some(now + FIRST_PAUSE),
+            until: Some(now + LOYALTY),
+        };
+        self.targets.insert(peer, target);
     }
 }
 
@@ -112,7 +149,7 @@ mod tests {
             pauses.push((next - now).as_secs());
             now = next;
         }
-        assert_eq!(pauses, [1, 2, 4, 8, 16, 30, 30, 30]);
+        assert_eq!(pauses, [1, 2, 4, 5, 5, 5, 5, 5]);
     }
 
     #[test]
@@ -140,6 +177,34 @@ mod tests {
                 assert_ne!(at_once(*one).contains(other), at_once(*other).contains(one));
             }
         }
+    }
+
+    #[test]
+    fn a_lost_agent_is_sought_for_a_while() {
+        let (mut redial, bootstrap, now) = redial(false);
+        let (agent, address): (_, Multiaddr) = (PeerId::random(), "/ip4/10.0.0.3/tcp/6000".parse().unwrap());
+        redial.due(now);
+        redial.lost(agent, vec![address.clone()], now);
+        let later = now + FIRST_PAUSE;
+        assert_eq!(redial.due(later), [(agent, vec![address.clone()])]);
+        assert!(
+            redial.next().is_some(),
+            "again, whatever is said of bootstrap nodes"
+        );
+        redial.connected(&agent);
+        assert_eq!(redial.next(), None);
+        redial.lost(agent, vec![address], now);
+        assert!(redial.due(now + LOYALTY).is_empty());
+        assert_eq!(redial.next(), None, "it is forgotten");
+        redial.lost(bootstrap, Vec::new(), now);
+        for _ in 0..2 * MAXIMUM_LOST {
+            redial.lost(
+                PeerId::random(),
+                vec!["/ip4/10.0.0.3/tcp/6000".parse().unwrap()],
+                now,
+            );
+        }
+        assert_eq!(redial.targets.len(), 1 + MAXIMUM_LOST);
     }
 
     #[test]

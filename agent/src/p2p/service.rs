@@ -114,6 +114,7 @@ impl Overlay {
             advertised: settings.advertised,
             subscribed: BTreeSet::new(),
             round_trips: BTreeMap::new(),
+            addresses: BTreeMap::new(),
             authors: Authors::default(),
             mdns,
             peers: peers_sender,
@@ -198,6 +199,8 @@ struct Service {
     /// Nodes that subscribed to the topic and are connected.
     subscribed: BTreeSet<PeerId>,
     round_trips: BTreeMap<PeerId, RoundTrips>,
+    /// Where connected nodes say they listen.
+    addresses: BTreeMap<PeerId, Vec<Multiaddr>>,
     authors: Authors,
     mdns: Option<Mdns>,
     peers: watch::Sender<BTreeSet<NodeId>>,

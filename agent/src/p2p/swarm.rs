@@ -7,8 +7,9 @@ use libp2p::multiaddr::Protocol;
 use libp2p::{Multiaddr, Swarm, SwarmBuilder, noise, swarm, tcp, tls, yamux};
 use std::time::Duration;
 
-/// Connecting takes some round trips; links of a second each way still pass.
-const CONNECTION_PATIENCE: Duration = Duration::from_secs(15);
+/// Connecting takes some round trips; links of a second each way still pass. Much longer, and TCP's attempts become so
+/// rare that a network that is back is not noticed.
+const CONNECTION_PATIENCE: Duration = Duration::from_secs(10);
 
 /// A swarm that listens nowhere yet. Names are resolved only when one of `addresses` has one: a node without name
 /// servers needs none.

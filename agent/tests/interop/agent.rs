@@ -6,7 +6,7 @@ use dfaas_agent_api::Identity;
 use serde_json::Value;
 use std::fs::File;
 use std::io::{Read as _, Write as _};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::process::{Child, Command};
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::{Duration, Instant};
@@ -43,6 +43,8 @@ impl Gateway {
 /// A running agent; it ends when dropped.
 pub(crate) struct Agent {
     child: Child,
+    /// Words that make a program run where the agent is.
+    entry: Vec<String>,
     directory: TempDir,
     identity: Identity,
     pub(crate) host: IpAddr,
@@ -62,26 +64,16 @@ impl Agent {
             ("AGENT_OPENFAAS_HOST", gateway.address.ip().to_string()),
             ("AGENT_OPENFAAS_PORT", gateway.address.port().to_string()),
         ];
-        Self::start_by(
-            Command::new(env!("CARGO_BIN_EXE_dfaas-agent")),
-            host,
-            number,
-            &environment,
-        )
+        Self::start_by(Vec::new(), host, number, &environment)
     }
 
-    /// An agent that has nothing but its network segment.
-    pub(crate) fn start_on(segment: &Segment) -> Self {
-        let mut program = segment.enter_agent();
-        program.arg(env!("CARGO_BIN_EXE_dfaas-agent"));
-        let environment = [
-            ("AGENT_MDNS_ENABLED", "true".to_owned()),
-            ("AGENT_RENDEZVOUS", Self::RENDEZVOUS.to_owned()),
-        ];
-        Self::start_by(program, segment.agent_host(), 99, &environment)
+    /// An agent on one side of a network segment, with these variables more.
+    pub(crate) fn start_at(segment: &Segment, side: usize, extra: &[(&str, String)]) -> Self {
+        let number = 200 + u8::try_from(side).unwrap();
+        Self::start_by(segment.entry(side), segment.host(side), number, extra)
     }
 
-    fn start_by(mut program: Command, host: IpAddr, number: u8, extra: &[(&str, String)]) -> Self {
+    fn start_by(entry: Vec<String>, host: IpAddr, number: u8, extra: &[(&str, String)]) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let path = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
         let identity = Identity::from_seed(&[number; 32]);
@@ -90,6 +82,7 @@ impl Agent {
             ("AGENT_NODE_IP", host.to_string()),
             ("AGENT_PRIVATE_KEY_FILE", path("key.pem")),
             ("AGENT_LISTEN", format!("/ip4/{host}/tcp/{OVERLAY_PORT}")),
+            ("AGENT_RENDEZVOUS", Self::RENDEZVOUS.to_owned()),
             ("AGENT_RECALC_PERIOD", "1s".to_owned()),
             ("AGENT_KAD_IDLE_TIME", "1s".to_owned()),
             ("AGENT_HAPROXY_CONFIG_FILE", path("haproxy.cfg")),
@@ -100,7 +93,7 @@ impl Agent {
             ("AGENT_HTTPSERVER_PORT", SERVER_PORT.to_string()),
         ];
         let log = File::create(path("log")).unwrap();
-        let child = program
+        let child = by(&entry, env!("CARGO_BIN_EXE_dfaas-agent"))
             .envs(environment)
             .envs(extra.iter().cloned())
             .stderr(log)
@@ -108,6 +101,7 @@ impl Agent {
             .unwrap();
         Self {
             child,
+            entry,
             directory,
             identity,
             host,
@@ -125,11 +119,7 @@ impl Agent {
 
     /// Where and who it is; only once it listens there.
     pub(crate) fn multiaddress(&self) -> String {
-        let deadline = Instant::now() + PATIENCE;
-        while TcpStream::connect((self.host, OVERLAY_PORT)).is_err() {
-            assert!(Instant::now() < deadline, "the agent does not listen");
-            std::thread::sleep(Duration::from_millis(20));
-        }
+        self.wait_for_peers(|peers| peers.is_object());
         format!("{}/p2p/{}", self.address(), self.id())
     }
 
@@ -147,15 +137,23 @@ impl Agent {
     }
 
     fn status(&self) -> Option<Value> {
-        let mut stream = TcpStream::connect((self.host, SERVER_PORT)).ok()?;
-        stream
-            .write_all(b"GET /peers HTTP/1.1\r\nHost: agent\r\nConnection: close\r\n\r\n")
-            .ok()?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).ok()?;
-        let (_, body) = answer.split_once("\r\n\r\n")?;
-        serde_json::from_str(body).ok()
+        let address = format!("http://{}:{SERVER_PORT}/peers", self.host);
+        let answer = by(&self.entry, "curl")
+            .args(["-sf", "-m", "5", &address])
+            .output()
+            .unwrap();
+        serde_json::from_slice(&answer.stdout).ok()
     }
+}
+
+/// A program, by way of these words.
+fn by(entry: &[String], program: &str) -> Command {
+    let Some((first, rest)) = entry.split_first() else {
+        return Command::new(program);
+    };
+    let mut command = Command::new(first);
+    command.args(rest).arg(program);
+    command
 }
 
 impl Drop for Agent {

@@ -58,9 +58,10 @@ impl Peer {
         Self::start_with(Command::new(executable()), arguments)
     }
 
-    /// Starts it by way of another program, which gets its path as the next argument.
-    pub(crate) fn start_by(mut program: Command, arguments: &[&str]) -> Self {
-        program.arg(executable());
+    /// Starts it by way of these words.
+    pub(crate) fn start_by(entry: &[String], arguments: &[&str]) -> Self {
+        let mut program = Command::new(&entry[0]);
+        program.args(&entry[1..]).arg(executable());
         Self::start_with(program, arguments)
     }
 

@@ -36,36 +36,40 @@ impl Segment {
             let address = format!("{host}/24");
             segment.run(side, &["ip", "address", "add", &address, "dev", "eth0"]);
             segment.run(side, &["ip", "link", "set", "eth0", "up"]);
+            segment.run(side, &["ip", "link", "set", "lo", "up"]);
         }
         Some(segment)
     }
 
-    pub(crate) fn agent_host(&self) -> IpAddr {
-        HOSTS[0].into()
+    /// The address on a side, 0 or 1.
+    pub(crate) fn host(&self, side: usize) -> IpAddr {
+        HOSTS[side].into()
     }
 
-    pub(crate) fn peer_host(&self) -> IpAddr {
-        HOSTS[1].into()
+    /// Words that make what follows them run on a side.
+    pub(crate) fn entry(&self, side: usize) -> Vec<String> {
+        let holder = self.holders[side].id().to_string();
+        ["nsenter", "--net", "--target", &holder, "--"]
+            .map(str::to_owned)
+            .into()
     }
 
-    /// Runs what follows where the agent is to be.
-    pub(crate) fn enter_agent(&self) -> Command {
-        self.enter(0)
+    /// Takes the cable off on one side; the other only sees that nothing comes any more.
+    pub(crate) fn cut(&self) {
+        self.run(1, &["ip", "link", "set", "eth0", "down"]);
     }
 
-    /// Runs what follows where the peer is to be.
-    pub(crate) fn enter_peer(&self) -> Command {
-        self.enter(1)
-    }
-
-    fn enter(&self, side: usize) -> Command {
-        let mut command = Command::new("nsenter");
-        command.args(["--net", "--target", &self.holders[side].id().to_string(), "--"]);
-        command
+    pub(crate) fn mend(&self) {
+        self.run(1, &["ip", "link", "set", "eth0", "up"]);
     }
 
     fn run(&self, side: usize, words: &[&str]) {
-        let output = self.enter(side).args(words).output().unwrap();
+        let entry = self.entry(side);
+        let output = Command::new(&entry[0])
+            .args(&entry[1..])
+            .args(words)
+            .output()
+            .unwrap();
         assert!(output.status.success(), "{words:?}: {output:?}");
     }
 }

@@ -7,6 +7,10 @@ use dfaas_agent::config::Config;
 use dfaas_agent::metrics::Metrics;
 use dfaas_agent::p2p::{Overlay, OverlaySettings};
 use dfaas_agent_api::Identity;
+use futures::StreamExt as _;
+use libp2p::gossipsub::{self, IdentTopic, MessageAuthenticity};
+use libp2p::swarm::SwarmEvent;
+use libp2p::{Multiaddr, SwarmBuilder, noise, tcp, yamux};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -42,6 +46,10 @@ impl Node {
     }
 
     fn start_on(&self, topic: &str, bootstrap: &[&Node]) -> Overlay {
+        self.start_counting(topic, bootstrap).0
+    }
+
+    fn start_counting(&self, topic: &str, bootstrap: &[&Node]) -> (Overlay, Arc<Metrics>) {
         let node = |node: &&Node| (node.id().parse().unwrap(), node.multiaddress().parse().unwrap());
         let settings = OverlaySettings {
             identity: self.identity.clone(),
@@ -54,7 +62,8 @@ impl Node {
             mdns: false,
             topic: topic.to_owned(),
         };
-        Overlay::start(&settings, Arc::new(Metrics::new())).unwrap()
+        let metrics = Arc::new(Metrics::new());
+        (Overlay::start(&settings, Arc::clone(&metrics)).unwrap(), metrics)
     }
 }
 
@@ -129,6 +138,61 @@ async fn a_connected_node_that_is_no_agent_is_no_peer() {
     await_peers(&mut at_a, &[b]).await;
     tokio::time::sleep(Duration::from_millis(500)).await;
     await_peers(&mut at_a, &[b]).await;
+}
+
+/// A node that puts another's name on what it says: it cannot sign for it.
+async fn forge(author: &Node, at: &Node) {
+    let config = gossipsub::ConfigBuilder::default()
+        .validation_mode(gossipsub::ValidationMode::None)
+        .build()
+        .unwrap();
+    let authenticity = MessageAuthenticity::Author(author.id().parse().unwrap());
+    let gossip: gossipsub::Behaviour = gossipsub::Behaviour::new(authenticity, config).unwrap();
+    let mut swarm = SwarmBuilder::with_new_identity()
+        .with_tokio()
+        .with_tcp(tcp::Config::default(), noise::Config::new, yamux::Config::default)
+        .unwrap()
+        .with_behaviour(|_| gossip)
+        .unwrap()
+        .build();
+    let topic = IdentTopic::new(TOPIC);
+    swarm.behaviour_mut().subscribe(&topic).unwrap();
+    swarm
+        .dial(at.multiaddress().parse::<Multiaddr>().unwrap())
+        .unwrap();
+    loop {
+        if let SwarmEvent::Behaviour(gossipsub::Event::Subscribed { .. }) = swarm.select_next_some().await {
+            swarm
+                .behaviour_mut()
+                .publish(topic.hash(), b"forged".to_vec())
+                .unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_forged_author_is_not_believed() {
+    let nodes = [21, 22].map(Node::new);
+    let [agent, author] = &nodes;
+    let (mut at_agent, metrics) = agent.start_counting(TOPIC, &[]);
+    let mut at_author = author.start(&[agent]);
+    await_peers(&mut at_author, &[agent]).await;
+    let counted = async {
+        let line = format!("dfaas_agent_gossip_invalid_messages_per_topic_total{{hash=\"{TOPIC}\"}} 1\n");
+        while !metrics.text().unwrap().contains(&line) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::select! {
+        () = forge(author, agent) => {}
+        counted = tokio::time::timeout(Duration::from_secs(20), counted) => {
+            assert!(counted.is_ok(), "{}", metrics.text().unwrap());
+        }
+    }
+    // The author itself is still heard, and its words come first.
+    at_author.publish(b"true".to_vec());
+    let message = tokio::time::timeout(Duration::from_secs(5), at_agent.messages.recv()).await;
+    assert_eq!(message.unwrap().unwrap().data, b"true");
 }
 
 /// Without HAProxy and without functions, an agent runs, says what is missing, and survives what peers send.

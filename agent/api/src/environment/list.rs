@@ -75,7 +75,7 @@ pub const VARIABLES: &[Variable] = &[
         names::BOOTSTRAP_FORCE,
         Flag,
         "true",
-        "Keep trying bootstrap nodes that cannot be reached, with growing pauses (1 s to 30 s). With false each is tried once.",
+        "Keep trying bootstrap nodes that cannot be reached, with growing pauses (1 s to 5 s). With false each is tried once.",
     ),
     variable(
         Overlay,

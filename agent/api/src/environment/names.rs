@@ -20,7 +20,7 @@ pub const BOOTSTRAP_NODES: &str = "AGENT_BOOTSTRAP_NODES";
 pub const BOOTSTRAP_NODES_LIST: &str = "AGENT_BOOTSTRAP_NODES_LIST";
 /// File with such multiaddresses, one per line.
 pub const BOOTSTRAP_NODES_FILE: &str = "AGENT_BOOTSTRAP_NODES_FILE";
-/// Keep trying bootstrap nodes that cannot be reached, with growing pauses (1 s to 30 s).
+/// Keep trying bootstrap nodes that cannot be reached, with growing pauses (1 s to 5 s).
 pub const BOOTSTRAP_FORCE: &str = "AGENT_BOOTSTRAP_FORCE";
 /// Word under which agents find one another in the Kademlia table.
 pub const RENDEZVOUS: &str = "AGENT_RENDEZVOUS";

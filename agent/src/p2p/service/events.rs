@@ -48,7 +48,11 @@ impl Service {
             } => {
                 let cause = cause.map(|error| error.to_string()).unwrap_or_default();
                 tracing::info!(peer = %peer_id, cause, "disconnected");
+                let addresses = self.addresses.remove(&peer_id).unwrap_or_default();
                 self.redial.disconnected(&peer_id, Instant::now());
+                if self.subscribed.contains(&peer_id) {
+                    self.redial.lost(peer_id, addresses, Instant::now());
+                }
                 self.links.send_modify(|links| {
                     links.remove(&peer_id.to_string());
                 });
@@ -118,7 +122,9 @@ impl Service {
         };
         if let Some(fault) = fault {
             self.metrics.bad_message(fault);
-            tracing::debug!(from = %author, fault, "message dropped");
+            if self.authors.complain(&author, Instant::now()) {
+                tracing::warn!(from = %author, fault, "messages dropped; more of this author within a minute are only counted");
+            }
             return MessageAcceptance::Ignore;
         }
         let incoming = Incoming {
@@ -165,9 +171,12 @@ impl Service {
             .listen_addrs
             .into_iter()
             .filter(|address| same_host || !is_loopback(address));
-        for address in useful.take(MAXIMUM_ADDRESSES) {
-            self.swarm.behaviour_mut().kademlia.add_address(&peer_id, address);
+        let useful: Vec<Multiaddr> = useful.take(MAXIMUM_ADDRESSES).collect();
+        for address in &useful {
+            let kademlia = &mut self.swarm.behaviour_mut().kademlia;
+            kademlia.add_address(&peer_id, address.clone());
         }
+        self.addresses.insert(peer_id, useful);
     }
 
     fn on_ping(&mut self, event: ping::Event) {
