@@ -68,3 +68,10 @@ after=$(ticks "$pid")
 printf 'agent: %s KiB resident, %s %% of a core over 20 s\n' "$(awk '/VmRSS/ { print $2 }' "/proc/$pid/status")" \
   "$(awk -v t=$((after - before)) -v hz="$(getconf CLK_TCK)" 'BEGIN { printf "%.2f", t / hz / 20 * 100 }')"
 "$testbed" down >/dev/null
+
+printf '\nmessages of the overlay\n'
+target/release/examples/messages
+
+printf '\nagents on loopback addresses, everyone told of everyone, T = 5 s\n'
+target/release/examples/crowd target/release/dfaas-agent 3 20
+target/release/examples/crowd target/release/dfaas-agent 51 20

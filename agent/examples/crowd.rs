@@ -1,0 +1,170 @@
+//! Many agents at once on loopback addresses: how long until all know each other, what memory and processor time each
+//! takes then. For `ci/bench.sh`.
+//!
+//! Usage: `crowd AGENT COUNT SECONDS`, with the agent's program and the seconds to watch.
+
+#![expect(clippy::print_stdout, reason = "this is what it is for")]
+
+use dfaas_agent_api::Identity;
+use std::error::Error;
+use std::fs::{self, File};
+use std::io::{Read as _, Write as _};
+use std::net::{Ipv4Addr, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command};
+use std::time::{Duration, Instant};
+
+const OVERLAY_PORT: u16 = 26_300;
+const SERVER_PORT: u16 = 27_308;
+/// Clock ticks per second in `/proc/PID/stat`; the same on every Linux that this project knows.
+const TICKS: f64 = 100.0;
+
+type Outcome<T> = Result<T, Box<dyn Error>>;
+
+fn main() -> Outcome<()> {
+    let mut words = std::env::args().skip(1);
+    let (Some(program), Some(count), Some(seconds)) = (words.next(), words.next(), words.next()) else {
+        return Err("usage: crowd AGENT COUNT SECONDS".into());
+    };
+    let (count, watch) = (count.parse()?, Duration::from_secs(seconds.parse()?));
+    let directory = std::env::temp_dir().join(format!("dfaas-crowd-{}", std::process::id()));
+    let begun = Instant::now();
+    let crowd = Crowd {
+        agents: (0..count)
+            .map(|number| start(&program, number, count, &directory))
+            .collect::<Outcome<_>>()?,
+    };
+    let started = begun.elapsed();
+    let complete = wait_until_complete(&crowd, begun)?;
+    println!(
+        "{count} agents: started after {:.1} s, all know all after {:.1} s",
+        started.as_secs_f64(),
+        complete.as_secs_f64()
+    );
+    std::thread::sleep(Duration::from_secs(10));
+    let before = ticks(&crowd)?;
+    std::thread::sleep(watch);
+    let spent = (ticks(&crowd)? - before) / TICKS / watch.as_secs_f64() / f64::from(count) * 100.0;
+    for (field, meaning) in [
+        ("VmRSS", "resident"),
+        ("RssAnon", "of which own"),
+        ("RssFile", "of which the program and its libraries"),
+    ] {
+        let mut sizes = crowd
+            .agents
+            .iter()
+            .map(|agent| memory(agent, field))
+            .collect::<Outcome<Vec<u64>>>()?;
+        sizes.sort_unstable();
+        let (median, most) = (sizes[sizes.len() / 2], sizes[sizes.len() - 1]);
+        println!("  {meaning}: median {median} KiB, most {most} KiB");
+    }
+    println!("  {spent:.2} % of a core each, over {seconds} s");
+    drop(crowd);
+    fs::remove_dir_all(&directory)?;
+    Ok(())
+}
+
+/// Running agents; they end when dropped.
+struct Crowd {
+    agents: Vec<Child>,
+}
+
+impl Drop for Crowd {
+    fn drop(&mut self) {
+        for agent in &mut self.agents {
+            // One that has ended needs no end.
+            let _ = agent.kill();
+            let _ = agent.wait();
+        }
+    }
+}
+
+fn host(number: u8) -> Ipv4Addr {
+    Ipv4Addr::new(127, 99, 0, number + 1)
+}
+
+fn identity(number: u8) -> Identity {
+    Identity::from_seed(&[number; 32])
+}
+
+/// Everyone is told of everyone, as a lab does.
+fn start(program: &str, number: u8, count: u8, directory: &Path) -> Outcome<Child> {
+    let directory = directory.join(number.to_string());
+    fs::create_dir_all(&directory)?;
+    let path = |name: &str| directory.join(name).to_string_lossy().into_owned();
+    fs::write(path("key.pem"), identity(number).to_pem()?)?;
+    let others: Vec<String> = (0..count)
+        .filter(|other| *other != number)
+        .map(|other| {
+            format!(
+                "/ip4/{}/tcp/{OVERLAY_PORT}/p2p/{}",
+                host(other),
+                identity(other).peer_id()
+            )
+        })
+        .collect();
+    let host = host(number).to_string();
+    let environment = [
+        ("AGENT_NODE_IP", host.clone()),
+        ("AGENT_PRIVATE_KEY_FILE", path("key.pem")),
+        ("AGENT_LISTEN", format!("/ip4/{host}/tcp/{OVERLAY_PORT}")),
+        ("AGENT_BOOTSTRAP_NODES_LIST", others.join(",")),
+        ("AGENT_RECALC_PERIOD", "5s".to_owned()),
+        ("AGENT_HAPROXY_CONFIG_FILE", path("haproxy.cfg")),
+        ("AGENT_HAPROXY_EXECUTABLE", String::new()),
+        ("AGENT_HAPROXY_SOCK_PATH", path("admin.sock")),
+        ("AGENT_HAPROXY_MASTER_SOCK_PATH", path("master.sock")),
+        ("AGENT_OPENFAAS_PORT", "1".to_owned()),
+        ("AGENT_HTTPSERVER_HOST", host),
+        ("AGENT_HTTPSERVER_PORT", SERVER_PORT.to_string()),
+    ];
+    let log = File::create(path("log"))?;
+    Ok(Command::new(program).envs(environment).stderr(log).spawn()?)
+}
+
+fn wait_until_complete(crowd: &Crowd, begun: Instant) -> Outcome<Duration> {
+    let count = u8::try_from(crowd.agents.len())?;
+    let mut waiting: Vec<u8> = (0..count).collect();
+    while !waiting.is_empty() {
+        waiting.retain(|number| peers(*number).is_none_or(|peers| peers + 1 < count));
+        if begun.elapsed() > Duration::from_secs(120) {
+            return Err(format!("agents {waiting:?} do not know all others").into());
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    Ok(begun.elapsed())
+}
+
+fn peers(number: u8) -> Option<u8> {
+    let mut stream = TcpStream::connect((host(number), SERVER_PORT)).ok()?;
+    let request = b"GET /metrics HTTP/1.1\r\nHost: agent\r\nConnection: close\r\n\r\n";
+    stream.write_all(request).ok()?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).ok()?;
+    let line = answer
+        .lines()
+        .find_map(|line| line.strip_prefix("dfaas_agent_peers "))?;
+    line.parse().ok()
+}
+
+fn memory(agent: &Child, field: &str) -> Outcome<u64> {
+    let text = fs::read_to_string(format!("/proc/{}/status", agent.id()))?;
+    let line = text
+        .lines()
+        .find(|line| line.starts_with(field))
+        .ok_or("no such field")?;
+    Ok(line.split_whitespace().nth(1).ok_or("no number")?.parse()?)
+}
+
+/// Processor time of all agents so far.
+fn ticks(crowd: &Crowd) -> Outcome<f64> {
+    let mut sum = 0.0;
+    for agent in &crowd.agents {
+        let text = fs::read_to_string(format!("/proc/{}/stat", agent.id()))?;
+        let (_, rest) = text.rsplit_once(") ").ok_or("not a stat line")?;
+        let fields: Vec<&str> = rest.split(' ').collect();
+        sum += fields[11].parse::<f64>()? + fields[12].parse::<f64>()?;
+    }
+    Ok(sum)
+}
