@@ -11,6 +11,8 @@ for scenario in scenarios/paper/*.yaml; do
   "$testbed" run "$scenario" --set T=60s
 done
 
+TESTBED=$testbed ci/sabotage.sh
+
 echo "200 lives of a federation, every other one ended by SIGKILL"
 for life in $(seq 1 200); do
   "$testbed" up topologies/paper-star.yaml >/dev/null 2>&1

@@ -49,6 +49,13 @@ else
   case ",${DFAAS_REQUIRE:-}," in *,root,*) failed=$((failed + 1)) ;; esac
 fi
 
+step "whether disturbed runs are noticed"
+if [ "$(id -u)" -eq 0 ]; then
+  if ci/sabotage.sh 2 3; then passed=$((passed + 1)); else failed=$((failed + 1)); fi
+else
+  echo "skipped: sabotage needs root"
+fi
+
 step "done"
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]

@@ -5,6 +5,7 @@ mod completions;
 mod doctor;
 mod down;
 mod exec;
+mod graph;
 mod init;
 mod inspect;
 mod invoke;
@@ -15,6 +16,7 @@ mod report;
 mod run;
 mod schema;
 mod up;
+mod verify;
 
 use clap::{Args, Parser, Subcommand};
 use dfaas_model::Override;
@@ -68,6 +70,10 @@ enum Verb {
     Invoke(invoke::InvokeArguments),
     /// Carry out a scenario, judge it and write its report
     Run(run::RunArguments),
+    /// Measure what a lab's links really do, against what was asked
+    Verify(verify::VerifyArguments),
+    /// Draw a topology file or a running lab
+    Graph(graph::GraphArguments),
     /// Rebuild the report of a run from its files
     Report(report::ReportArguments),
     /// Tell what this machine can do and what is missing
@@ -85,6 +91,9 @@ enum Verb {
     /// The load generator
     #[command(hide = true)]
     Load,
+    /// One end of a link that is measured
+    #[command(hide = true)]
+    Probe,
 }
 
 /// Which lab a verb means.
@@ -121,6 +130,8 @@ pub(crate) fn dispatch(arguments: Arguments) -> Result<u8, CliError> {
         Verb::Logs(arguments) => logs::run(&arguments),
         Verb::Invoke(arguments) => invoke::run(&arguments),
         Verb::Run(arguments) => run::run(&arguments),
+        Verb::Verify(arguments) => verify::run(&arguments),
+        Verb::Graph(arguments) => graph::run(&arguments),
         Verb::Report(arguments) => report::run(&arguments),
         Verb::Doctor(arguments) => doctor::run(&arguments),
         Verb::Schema(arguments) => schema::run(&arguments),
@@ -128,6 +139,7 @@ pub(crate) fn dispatch(arguments: Arguments) -> Result<u8, CliError> {
         Verb::Supervise => Ok(dfaas_lab::supervise()),
         Verb::NodeInit => dfaas_process::init_main(),
         Verb::Load => Ok(u8::try_from(dfaas_experiment::load_main()).unwrap_or(5)),
+        Verb::Probe => Ok(u8::try_from(dfaas_experiment::probe_main()).unwrap_or(5)),
     }
 }
 

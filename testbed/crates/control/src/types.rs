@@ -152,6 +152,8 @@ pub struct LinkInfo {
     pub endpoints: [LinkEndInfo; 2],
     /// Who impairs it: `wire`, `tc`, or `none` when nothing was asked for.
     pub backend: String,
+    /// Largest packet in bytes.
+    pub mtu: u32,
     /// False while it is set down.
     pub up: bool,
     /// Impairments from the first end to the second, as in the topology file; empty when none.

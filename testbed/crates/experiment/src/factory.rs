@@ -44,6 +44,13 @@ pub trait LabFactory: Send + Sync {
     /// Undoes an event whose duration is over: a link goes back to what its file says, a node's services run again.
     fn undo<'a>(&'a self, lab: &'a str, action: &'a EventAction) -> BoxFuture<'a, Result<(), String>>;
 
+    /// The control API's description of a running lab at this moment, for those who watch it; none if this kind of lab
+    /// cannot be watched.
+    fn look<'a>(&'a self, lab: &'a str) -> BoxFuture<'a, Result<Option<serde_json::Value>, String>> {
+        let _ = lab;
+        Box::pin(async { Ok(None) })
+    }
+
     /// A command that runs this program with `arguments` inside a node of a running lab.
     fn node_command(&self, lab: &str, node: &str, arguments: &[String]) -> Command;
 }

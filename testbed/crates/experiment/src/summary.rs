@@ -5,6 +5,7 @@ use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
 use crate::measure::LatencySummary;
+use crate::sentinel::SentinelSummary;
 
 /// Version of the files in a run directory.
 pub const SCHEMA: u32 = 1;
@@ -114,6 +115,9 @@ pub struct RepetitionSummary {
     pub validity: Validity,
     /// Why it cannot be trusted fully.
     pub validity_reasons: Vec<String>,
+    /// What was seen of the lab and the machine meanwhile; absent when it did not come to load.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sentinel: Option<SentinelSummary>,
     /// What kept it from its end; absent when nothing did.
     #[serde(flatten)]
     pub failure: Option<Failure>,

@@ -19,5 +19,5 @@ pub use labs::{LabRow, choose, connect, list, take_down};
 pub use launch::{SUPERVISOR_VERB, start};
 pub use progress::{LabRequest, Progress};
 pub use state::{STATE_ROOT_VARIABLE, StateDirectory};
-pub use supervisor::{INIT_VERB, supervise};
+pub use supervisor::{INIT_VERB, for_people as impairment_for_people, supervise};
 pub use tools::{Tools, find_program};

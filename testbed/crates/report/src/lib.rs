@@ -20,7 +20,9 @@ mod written;
 use std::path::Path;
 
 pub use error::ReportError;
-pub use export::{SecondRow, SecondTable, published_line, second_table, terminal_table, terminal_totals};
+pub use export::{
+    Diagram, SecondRow, SecondTable, published_line, second_table, terminal_table, terminal_totals,
+};
 pub use files::{Function, Lab, Link, LinkEnd, Moment, Node, ReferenceValue};
 pub use measure::{
     Bins, Comparison, Estimate, FlowTotals, LatencyTotals, NodeTotals, Percentiles, Source, Span, Tally,

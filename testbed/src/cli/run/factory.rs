@@ -152,15 +152,29 @@ impl LabFactory for Labs {
         })
     }
 
-    fn node_command(&self, lab: &str, node: &str, arguments: &[String]) -> Command {
-        // The load generator must outlive this command by not a moment, which `exec` sees to.
-        let program = std::env::current_exe().unwrap_or_else(|_| PROGRAM_IN_NODES.into());
-        let mut command = Command::new(program);
-        command
-            .args(["exec", "-l", lab, node, "--", PROGRAM_IN_NODES])
-            .args(arguments);
-        command
+    fn look<'a>(&'a self, lab: &'a str) -> BoxFuture<'a, Result<Option<serde_json::Value>, String>> {
+        Box::pin(async move {
+            let detail = Self::client(lab).lab().await.map_err(|error| error.to_string())?;
+            serde_json::to_value(&detail)
+                .map(Some)
+                .map_err(|error| error.to_string())
+        })
     }
+
+    fn node_command(&self, lab: &str, node: &str, arguments: &[String]) -> Command {
+        node_command(lab, node, arguments)
+    }
+}
+
+/// A command that runs this program with `arguments` inside a node.
+pub(crate) fn node_command(lab: &str, node: &str, arguments: &[String]) -> Command {
+    // The program must outlive this command by not a moment, which `exec` sees to.
+    let program = std::env::current_exe().unwrap_or_else(|_| PROGRAM_IN_NODES.into());
+    let mut command = Command::new(program);
+    command
+        .args(["exec", "-l", lab, node, "--", PROGRAM_IN_NODES])
+        .args(arguments);
+    command
 }
 
 async fn change_link(lab: &str, link: &str, change: &LinkChange) -> Result<(), String> {

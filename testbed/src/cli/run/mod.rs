@@ -1,6 +1,6 @@
 //! Carrying a scenario out.
 
-mod factory;
+pub(crate) mod factory;
 mod outcome;
 mod screen;
 
@@ -10,7 +10,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use clap::Args;
-use dfaas_experiment::{ExperimentError, FailureKind, RunOptions, Summary, Verdict};
+use dfaas_experiment::{ExperimentError, FailureKind, RunOptions, Summary, Validity, Verdict};
 use dfaas_model::Experiment;
 use tokio::sync::watch;
 
@@ -33,6 +33,9 @@ pub(crate) struct RunArguments {
     /// Print summary.json instead of tables
     #[arg(long)]
     json: bool,
+    /// Exit with 1 unless every repetition is VALID
+    #[arg(long)]
+    require_valid: bool,
 }
 
 pub(crate) fn run(arguments: &RunArguments) -> Result<u8, CliError> {
@@ -69,6 +72,7 @@ pub(crate) fn run(arguments: &RunArguments) -> Result<u8, CliError> {
     match &summary.failure {
         Some(failure) if failure.kind == FailureKind::Interrupted => Err(CliError::silent(130)),
         Some(failure) => Err(CliError::failed(&failure.text)),
+        None if arguments.require_valid && summary.validity != Validity::Valid => Ok(1),
         None if summary.verdict == Verdict::Pass => Ok(0),
         None => Ok(1),
     }

@@ -19,6 +19,7 @@ use crate::factory::{LabFactory, RunningLab};
 use crate::load::LoadMessage;
 use crate::measure::Names;
 use crate::observer::{Observer, Position};
+use crate::sentinel::{Sentinel, SentinelSummary};
 use crate::summary::{EventRecord, Failure, FailureKind};
 
 /// How long load processes may take to come up inside their nodes.
@@ -48,6 +49,8 @@ pub(super) struct Driven {
     /// Everything the load processes reported, when it came to that.
     pub(super) collector: Option<Collector>,
     pub(super) events: Vec<EventRecord>,
+    /// What happened to lab and machine meanwhile, when it came to that.
+    pub(super) sentinel: Option<SentinelSummary>,
     pub(super) failure: Option<Failure>,
 }
 
@@ -164,9 +167,11 @@ async fn under_load(
         });
         return Ok(());
     }
+    let sentinel = Sentinel::new(setting.factory, setting.lab);
     let events = carry_out(
         &setting.cell.events,
         setting.factory,
+        &sentinel,
         &setting.lab.name,
         start_instant,
     );
@@ -183,8 +188,14 @@ async fn under_load(
         start: start_instant,
         failure: None,
     };
-    course.run(stop).await?;
-    driven.failure = course.failure;
+    tokio::select! {
+        ended = course.run(stop) => ended?,
+        () = sentinel.watch() => {}
+    }
+    let failure = course.failure.take();
+    drop(course);
+    driven.failure = failure;
+    driven.sentinel = Some(sentinel.conclude().await);
     Ok(())
 }
 

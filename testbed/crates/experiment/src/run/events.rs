@@ -5,6 +5,7 @@ use futures::{Stream, StreamExt};
 use tokio::time::{Instant, sleep_until};
 
 use crate::factory::LabFactory;
+use crate::sentinel::Sentinel;
 use crate::summary::{EventRecord, PlannedEvent};
 
 /// One thing to do at one time.
@@ -20,15 +21,17 @@ struct Step<'a> {
 pub(super) fn carry_out<'a>(
     events: &'a [Event],
     factory: &'a dyn LabFactory,
+    sentinel: &'a Sentinel<'a>,
     lab: &'a str,
     start: Instant,
 ) -> impl Stream<Item = EventRecord> + Send + 'a {
     futures::stream::iter(steps(events)).then(move |step| async move {
         sleep_until(start + step.at).await;
-        let outcome = match step.undo {
-            false => factory.act(lab, step.action).await,
-            true => factory.undo(lab, step.action).await,
+        let deed = match step.undo {
+            false => factory.act(lab, step.action),
+            true => factory.undo(lab, step.action),
         };
+        let outcome = sentinel.during(deed).await;
         EventRecord {
             at: step.at.as_secs_f64(),
             achieved: start.elapsed().as_secs_f64(),

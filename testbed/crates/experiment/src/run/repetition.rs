@@ -11,6 +11,7 @@ use crate::factory::{LabFactory, RunningLab};
 use crate::files::{copy_tree, create_directory, write_json};
 use crate::measure::{Names, Series, assess};
 use crate::observer::{Observer, Position};
+use crate::sentinel::SentinelSummary;
 use crate::summary::{ExpectationResult, Failure, FailureKind, RepetitionSummary, Validity, Verdict};
 
 /// One repetition of one cell: a fresh lab, the load, the judgement.
@@ -156,12 +157,16 @@ impl<'a> Repetition<'a> {
             (true, true) => Verdict::Pass,
             (true, false) => Verdict::Fail,
         };
-        let validity_reasons = assess(samples, &self.names);
-        let validity = if validity_reasons.is_empty() {
-            Validity::Valid
-        } else {
-            Validity::Degraded
-        };
+        let doubts = assess(samples, &self.names)
+            .into_iter()
+            .map(|reason| (Validity::Degraded, reason));
+        let seen = driven.sentinel.iter().flat_map(SentinelSummary::reasons);
+        let doubts: Vec<(Validity, String)> = doubts.chain(seen).collect();
+        let validity = doubts
+            .iter()
+            .map(|(validity, _)| *validity)
+            .max()
+            .unwrap_or(Validity::Valid);
         if driven.collector.is_some() {
             let seconds = u64::try_from(self.cell.duration.as_millis().div_ceil(1000)).unwrap_or(u64::MAX);
             let seconds = if complete { seconds } else { 0 };
@@ -180,7 +185,8 @@ impl<'a> Repetition<'a> {
             start: driven.start.map(|start| start.to_string()),
             verdict,
             validity,
-            validity_reasons,
+            validity_reasons: doubts.into_iter().map(|(_, reason)| reason).collect(),
+            sentinel: driven.sentinel,
             failure: driven.failure,
             expectations,
             events: driven.events,

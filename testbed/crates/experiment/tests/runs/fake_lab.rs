@@ -19,6 +19,9 @@ pub(crate) struct FakeLabs {
     pub(crate) start: Result<Duration, String>,
     pub(crate) stop: Result<(), String>,
     pub(crate) act: Result<(), String>,
+    /// Delays of the one link this lab claims to have, one per look; the last one stays. Empty for a lab that cannot be
+    /// looked at.
+    pub(crate) delays: Mutex<Vec<&'static str>>,
     /// What runs instead of the load process.
     pub(crate) instead_of_load: Option<Vec<String>>,
 }
@@ -31,12 +34,28 @@ impl FakeLabs {
             start: Ok(Duration::ZERO),
             stop: Ok(()),
             act: Ok(()),
+            delays: Mutex::default(),
             instead_of_load: None,
         }
     }
 
     pub(crate) fn calls(&self) -> Vec<String> {
         self.calls.lock().unwrap().clone()
+    }
+
+    fn detail(&self, name: &str) -> serde_json::Value {
+        let mut delays = self.delays.lock().unwrap();
+        let delay = if delays.len() > 1 {
+            Some(delays.remove(0))
+        } else {
+            delays.first().copied()
+        };
+        match delay {
+            Some(delay) => serde_json::json!({ "name": name, "links": [
+                { "name": "n1--s1", "up": true, "forward": { "delay": delay }, "backward": {} },
+            ]}),
+            None => serde_json::json!({ "name": name }),
+        }
     }
 
     fn note(&self, call: String) {
@@ -52,7 +71,7 @@ impl LabFactory for FakeLabs {
             let loopback = IpAddr::V4(Ipv4Addr::LOCALHOST);
             Ok(RunningLab {
                 name: topology.name.clone(),
-                detail: serde_json::json!({ "name": topology.name }),
+                detail: self.detail(&topology.name),
                 node_names_by_key: BTreeMap::from([
                     ("10.0.0.1".to_owned(), "n1".to_owned()),
                     ("10.0.0.2".to_owned(), "n2".to_owned()),
@@ -85,9 +104,19 @@ impl LabFactory for FakeLabs {
         }
     }
 
+    fn look<'a>(&'a self, lab: &'a str) -> BoxFuture<'a, Result<Option<serde_json::Value>, String>> {
+        let seen = self.delays.lock().unwrap().is_empty();
+        Box::pin(async move { Ok((!seen).then(|| self.detail(lab))) })
+    }
+
     fn act<'a>(&'a self, _: &'a str, action: &'a EventAction) -> BoxFuture<'a, Result<(), String>> {
         Box::pin(async move {
             self.note(format!("act {}", link_of(action)));
+            let mut delays = self.delays.lock().unwrap();
+            if !delays.is_empty() {
+                *delays = vec!["9ms"];
+            }
+            drop(delays);
             self.act.clone()
         })
     }

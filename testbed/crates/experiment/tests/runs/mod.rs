@@ -6,6 +6,7 @@ mod faults;
 mod process;
 mod results;
 mod scenario;
+mod watched;
 
 use std::panic::catch_unwind;
 
@@ -15,7 +16,14 @@ type Test = (&'static str, fn());
 /// Runs the tests whose names contain one of the words in `arguments` (all without words), one after the other: they
 /// are about time. Returns the exit code.
 pub(crate) fn run_tests(arguments: &[String]) -> i32 {
-    let tests: Vec<Test> = [results::TESTS, faults::TESTS, disk_full::TESTS, process::TESTS].concat();
+    let tests: Vec<Test> = [
+        results::TESTS,
+        faults::TESTS,
+        disk_full::TESTS,
+        process::TESTS,
+        watched::TESTS,
+    ]
+    .concat();
     let words: Vec<&String> = arguments
         .iter()
         .filter(|argument| !argument.starts_with('-'))

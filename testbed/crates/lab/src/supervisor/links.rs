@@ -11,6 +11,9 @@ use crate::error::LabError;
 use crate::supervisor::network::{Midpoints, WIRE_NAMESPACE};
 use crate::supervisor::translate;
 
+/// Largest packet of a link that does not say, as planned.
+const DEFAULT_MTU: u32 = 1_500;
+
 /// What carries a link out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Carrier {
@@ -228,6 +231,7 @@ impl Links {
             name: link.name.clone(),
             endpoints: [end(0), end(1)],
             backend: running.map_or("none", |it| it.carrier.name()).to_owned(),
+            mtu: link.mtu.unwrap_or(DEFAULT_MTU),
             up: running.is_some_and(|it| it.up),
             forward: translate::for_people(running.map_or(&link.forward, |it| &it.forward)),
             backward: translate::for_people(running.map_or(&link.backward, |it| &it.backward)),

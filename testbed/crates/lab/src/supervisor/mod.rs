@@ -16,6 +16,7 @@ mod teardown;
 mod translate;
 
 pub use node::INIT_VERB;
+pub use translate::for_people;
 
 use std::io::{BufRead, BufReader, Read};
 use std::sync::Arc;

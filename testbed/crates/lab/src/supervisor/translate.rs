@@ -72,7 +72,7 @@ fn queue_bytes(impairment: &Impairment) -> Option<u64> {
 }
 
 /// The keys and values of a topology file; what is not impaired is left out.
-pub(crate) fn for_people(impairment: &Impairment) -> Map<String, Value> {
+pub fn for_people(impairment: &Impairment) -> Map<String, Value> {
     let mut map = Map::new();
     let mut set = |key: &str, value: String| map.insert(key.to_owned(), json!(value));
     if !impairment.delay.is_zero() {

@@ -1,0 +1,130 @@
+//! The links of a lab, as the control API describes them.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::verdict::{Lateness, SentinelSummary};
+
+/// What every link does, and what was counted.
+pub(super) struct LinkStates(BTreeMap<String, LinkState>);
+
+struct LinkState {
+    up: bool,
+    forward: Value,
+    backward: Value,
+    statistics: Value,
+}
+
+impl LinkStates {
+    /// From the description of a lab; none if it has no links that can be told.
+    pub(super) fn read(detail: &Value) -> Option<LinkStates> {
+        let links = detail.get("links")?.as_array()?;
+        let states = links.iter().filter_map(|link| {
+            let part = |key: &str| link.get(key).cloned().unwrap_or_default();
+            let state = LinkState {
+                up: link.get("up")?.as_bool()?,
+                forward: part("forward"),
+                backward: part("backward"),
+                statistics: part("statistics"),
+            };
+            Some((link.get("name")?.as_str()?.to_owned(), state))
+        });
+        Some(LinkStates(states.collect()))
+    }
+
+    /// What is not as it was, one sentence per link.
+    pub(super) fn differences(&self, before: &LinkStates) -> Vec<String> {
+        let changed = |(name, now): (&String, &LinkState)| {
+            let old = before.0.get(name)?;
+            let what = if now.up != old.up {
+                format!("is {}", if now.up { "up" } else { "down" })
+            } else if now.forward != old.forward {
+                format!("is {} forward, not {}", text(&now.forward), text(&old.forward))
+            } else if now.backward != old.backward {
+                format!("is {} backward, not {}", text(&now.backward), text(&old.backward))
+            } else {
+                return None;
+            };
+            Some(format!("link {name} {what}"))
+        };
+        let gone = before.0.keys().filter(|name| !self.0.contains_key(*name));
+        self.0
+            .iter()
+            .filter_map(changed)
+            .chain(gone.map(|name| format!("link {name} is gone")))
+            .collect()
+    }
+
+    /// Takes the counters of the engine over; they only grow.
+    pub(super) fn engine(&self, summary: &mut SentinelSummary) {
+        let mut lateness = Lateness::default();
+        let (mut memory, mut refused, mut queue) = (0, 0, 0);
+        for state in self.0.values() {
+            for direction in ["forward", "backward"] {
+                let Some(counters) = state.statistics.get(direction) else {
+                    continue;
+                };
+                lateness.add(counters.get("lateness"));
+                let drops = |cause: &str| {
+                    let count = counters.get("drops").and_then(|drops| drops.get(cause));
+                    count.and_then(Value::as_u64).unwrap_or(0)
+                };
+                memory += drops("memory");
+                refused += drops("refused");
+                queue += drops("queue");
+            }
+        }
+        summary.take_engine(&lateness, memory, refused, queue);
+    }
+}
+
+fn text(impairment: &Value) -> String {
+    let parts: Vec<String> = impairment
+        .as_object()
+        .into_iter()
+        .flatten()
+        .map(|(key, value)| {
+            format!(
+                "{key} {}",
+                value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+            )
+        })
+        .collect();
+    if parts.is_empty() {
+        "unimpaired".to_owned()
+    } else {
+        parts.join(", ")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn lab(delay: &str, up: bool) -> LinkStates {
+        LinkStates::read(&json!({ "links": [
+            { "name": "a--b", "up": up, "forward": { "delay": delay }, "backward": {} },
+            { "name": "b--c", "up": true, "forward": {}, "backward": {} },
+        ]}))
+        .unwrap()
+    }
+
+    #[test]
+    fn a_change_is_told_with_what_was() {
+        assert!(lab("5ms", true).differences(&lab("5ms", true)).is_empty());
+        assert_eq!(
+            lab("6ms", true).differences(&lab("5ms", true)),
+            ["link a--b is delay 6ms forward, not delay 5ms"]
+        );
+        assert_eq!(
+            lab("5ms", false).differences(&lab("5ms", true)),
+            ["link a--b is down"]
+        );
+        let none = LinkStates::read(&json!({ "links": [] })).unwrap();
+        assert_eq!(none.differences(&lab("5ms", true)).len(), 2);
+        assert!(LinkStates::read(&json!({ "name": "a lab of another kind" })).is_none());
+    }
+}

@@ -1,0 +1,119 @@
+//! Watches a lab and its machine during a repetition, to say afterwards whether the result can be trusted.
+//!
+//! Twice a second it asks the lab for its links and compares them with what they should be: a change that is not an
+//! event of the scenario came from somebody else. It also notes how late the link engine sends, what it drops for want
+//! of memory, how busy the processors are, and whether a cgroup holds the supervisor back.
+
+mod links;
+mod machine;
+mod verdict;
+
+use std::time::Duration;
+
+use tokio::sync::Mutex;
+use tokio::time::{Instant, MissedTickBehavior, interval};
+
+use crate::factory::{LabFactory, RunningLab};
+use links::LinkStates;
+use machine::Machine;
+pub use verdict::SentinelSummary;
+
+/// Between two looks.
+const PERIOD: Duration = Duration::from_millis(500);
+
+/// Watches one lab.
+pub(crate) struct Sentinel<'a> {
+    factory: &'a dyn LabFactory,
+    lab: &'a str,
+    watched: Mutex<Watched>,
+}
+
+/// What was seen so far.
+struct Watched {
+    /// What the links should be; none before the first look, and of labs that cannot be looked at.
+    expected: Option<LinkStates>,
+    machine: Machine,
+    summary: SentinelSummary,
+}
+
+impl<'a> Sentinel<'a> {
+    pub(crate) fn new(factory: &'a dyn LabFactory, lab: &'a RunningLab) -> Sentinel<'a> {
+        let supervisor = lab.detail.get("pid").and_then(serde_json::Value::as_i64);
+        Sentinel {
+            factory,
+            lab: &lab.name,
+            watched: Mutex::new(Watched {
+                expected: LinkStates::read(&lab.detail),
+                machine: Machine::new(supervisor),
+                summary: SentinelSummary::default(),
+            }),
+        }
+    }
+
+    /// Looks again and again, until it is dropped.
+    pub(crate) async fn watch(&self) {
+        let mut ticks = interval(PERIOD);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            let mut watched = self.watched.lock().await;
+            self.look(&mut watched, false).await;
+        }
+    }
+
+    /// Carries out an event of the scenario: what it changes is as it should be.
+    pub(crate) async fn during<T>(&self, event: impl Future<Output = T>) -> T {
+        let mut watched = self.watched.lock().await;
+        // What was changed before the event is not its doing.
+        self.look(&mut watched, false).await;
+        let outcome = event.await;
+        self.look(&mut watched, true).await;
+        outcome
+    }
+
+    /// The last look, and all that was seen.
+    pub(crate) async fn conclude(&self) -> SentinelSummary {
+        let mut watched = self.watched.lock().await;
+        self.look(&mut watched, false).await;
+        watched.summary.clone()
+    }
+
+    /// With `accept`, what the links are now is what they should be.
+    async fn look(&self, watched: &mut Watched, accept: bool) {
+        let asked = Instant::now();
+        let detail = self.factory.look(self.lab).await;
+        let Watched {
+            expected,
+            machine,
+            summary,
+        } = watched;
+        let detail = match detail {
+            Ok(Some(detail)) => detail,
+            // Not a lab of this machine, so the machine says nothing about it either.
+            Ok(None) => return,
+            Err(reason) => {
+                summary.unanswered.get_or_insert(reason);
+                return;
+            }
+        };
+        machine.look(summary);
+        summary.looks += 1;
+        summary.longest_answer_ms = summary.longest_answer_ms.max(asked.elapsed().as_secs_f64() * 1e3);
+        let Some(now) = LinkStates::read(&detail) else {
+            return;
+        };
+        if let Some(before) = expected {
+            if accept {
+                summary.events += 1;
+            } else {
+                for change in now.differences(before) {
+                    if !summary.changed_links.contains(&change) {
+                        summary.changed_links.push(change);
+                    }
+                }
+            }
+        }
+        now.engine(summary);
+        *expected = Some(now);
+    }
+}
