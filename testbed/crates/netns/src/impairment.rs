@@ -1,71 +1,119 @@
-//! What a direction of a link does to packets, and the kernel's queues that do it.
+//! What a direction of a link does to packets, in the kernel's terms.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::error::NetnsError;
-use crate::tc::netem::Emulator;
-use crate::tc::tbf::TokenBucket;
+use crate::queues::Queues;
 
-/// Bytes of an Ethernet header, which the kernel counts as part of every packet, with a VLAN tag.
-const ETHERNET: u32 = 18;
-/// The smallest Ethernet frame without its checksum, in bytes.
-const SMALLEST_FRAME: u64 = 60;
-/// How late the kernel's timer may be without a loss of rate: what could have been sent meanwhile goes out at once.
-const LATENESS: Duration = Duration::from_millis(2);
-/// How long a queue in front of a rate is unless given, as `latency` in many tbf examples.
-const QUEUE: Duration = Duration::from_millis(50);
-/// The shortest queue in front of a rate unless given, in bytes: ten full frames, as in the user-space backend.
-const SHORTEST_QUEUE: u32 = 10 * 1514;
-/// Packets per second that are assumed to enter a delay when the link has no rate; a machine that does more has no time left for
-/// anything else.
-const MOST_PACKETS: u64 = 1_000_000;
-/// How much more than its rate a link is assumed to be offered.
-const OVERLOAD: u64 = 4;
-/// Room for packets besides those that the delay holds.
-const SPARE_PACKETS: u64 = 1000;
 /// The kernel computes with the jitter in 32 bits, signed nanoseconds.
 const MOST_JITTER: Duration = Duration::from_nanos(i32::MAX as u64);
-/// A rate that makes no packet wait (a full frame takes 12 ns), but lets netem keep packets in order: without a rate it sends each
-/// packet when its own delay is over.
-const ORDER_KEEPING_RATE: u64 = 125_000_000_000;
+/// The most deviations in a table (`NETEM_DIST_MAX`).
+const MOST_DEVIATIONS: usize = 16384;
 
 /// What one direction of a link does to packets. The default passes everything.
-#[derive(Debug, Clone, Copy, PartialEq)]
+///
+/// A packet meets, in this order: the black hole, loss, duplication, corruption, the queue and its rate, the delay.
+#[derive(Debug, Clone, PartialEq)]
 pub struct KernelImpairment {
-    /// Added to every packet.
-    pub delay: Duration,
-    /// Largest deviation from `delay`, up and down, evenly distributed; packets stay in order unless `reorder` is set.
-    pub jitter: Duration,
-    /// Probability (0 to 1) of losing a packet.
-    pub loss: f64,
-    /// Probability (0 to 1) of sending a packet twice.
+    /// Every packet that comes is dropped. Those on their way still arrive.
+    pub blackhole: bool,
+    /// How packets are lost.
+    pub loss: KernelLoss,
+    /// Probability (0 to 1) of sending a packet twice. The kernel may lose the second one as well, so not besides a loss.
     pub duplicate: f64,
     /// Probability (0 to 1) of flipping one bit of a packet.
     pub corrupt: f64,
-    /// Probability (0 to 1) of sending a packet at once, ahead of those that wait.
-    pub reorder: f64,
     /// Bits per second, counted with Ethernet headers; none for no limit.
     pub rate: Option<u64>,
+    /// Bytes that may leave at once after a pause; none for as few as the kernel's timers allow.
+    pub burst: Option<u32>,
+    /// Whether a packet that finds the queue empty is held for its own time at the rate, too, as on a real line. Else it leaves at
+    /// once, since the token bucket is full.
+    pub transmission_time: bool,
     /// Bytes added to each frame before the rate counts it (preamble, gap and checksum of real Ethernet are 24).
     pub overhead: u16,
-    /// Bytes that may wait for the rate; none for 50 ms worth, at least ten full frames.
-    pub queue_bytes: Option<u32>,
+    /// What may wait for the rate.
+    pub queue: KernelQueue,
+    /// Added to every packet.
+    pub delay: Duration,
+    /// Deviation from `delay`: the largest, up and down, evenly distributed; or what 8192 stands for in `jitter_table`.
+    pub jitter: Duration,
+    /// Deviations to draw from, each as likely: in 8192ths of the jitter, 1 to 16384 of them.
+    pub jitter_table: Option<Arc<[i16]>>,
+    /// Whether packets keep their order although their delays differ.
+    pub ordered: bool,
+    /// Probability (0 to 1) of sending a packet at once, ahead of those that are delayed.
+    pub reorder: f64,
     /// Start of the random numbers, for kernels that can be given one (6.6 and later).
     pub seed: Option<u64>,
+}
+
+/// How packets are lost.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum KernelLoss {
+    /// Each on its own, with this probability (0 to 1).
+    Independent(f64),
+    /// By a channel with a good and a bad state (Gilbert 1960, Elliott 1963), which starts in the good one. All from 0 to 1.
+    GilbertElliott {
+        /// Chance per packet to turn from good to bad.
+        p: f64,
+        /// Chance per packet to turn from bad to good.
+        r: f64,
+        /// Share of packets lost in the bad state.
+        bad: f64,
+        /// Share of packets lost in the good state.
+        good: f64,
+    },
+}
+
+impl KernelLoss {
+    /// Whether any packet can be lost.
+    #[must_use]
+    pub fn is_possible(&self) -> bool {
+        match *self {
+            Self::Independent(chance) => chance > 0.0,
+            Self::GilbertElliott { p, bad, good, .. } => good > 0.0 || (p > 0.0 && bad > 0.0),
+        }
+    }
+}
+
+/// What may wait for a rate, and what happens to the rest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum KernelQueue {
+    /// 50 ms worth of bytes, at least ten full frames; what comes beyond is dropped.
+    #[default]
+    Standard,
+    /// So many bytes; what comes beyond is dropped.
+    Bytes(u32),
+    /// So many packets; what comes beyond is dropped.
+    Packets(u32),
+    /// CoDel (RFC 8289) with a target of 5 ms and an interval of 100 ms.
+    Codel {
+        /// The most packets; none for 1000.
+        packets: Option<u32>,
+        /// Whether packets whose transport understands it (RFC 3168) are marked and not dropped.
+        ecn: bool,
+    },
 }
 
 impl Default for KernelImpairment {
     fn default() -> Self {
         Self {
-            delay: Duration::ZERO,
-            jitter: Duration::ZERO,
-            loss: 0.0,
+            blackhole: false,
+            loss: KernelLoss::Independent(0.0),
             duplicate: 0.0,
             corrupt: 0.0,
-            reorder: 0.0,
             rate: None,
+            burst: None,
+            transmission_time: false,
             overhead: 0,
-            queue_bytes: None,
+            queue: KernelQueue::Standard,
+            delay: Duration::ZERO,
+            jitter: Duration::ZERO,
+            jitter_table: None,
+            ordered: true,
+            reorder: 0.0,
             seed: None,
         }
     }
@@ -75,8 +123,15 @@ impl KernelImpairment {
     /// Whether the kernel needs netem for it.
     #[must_use]
     pub fn needs_netem(&self) -> bool {
-        let chances = [self.loss, self.duplicate, self.corrupt, self.reorder];
-        !self.delay.is_zero() || !self.jitter.is_zero() || chances.iter().any(|chance| *chance > 0.0)
+        self.decides_about_packets()
+            || self.delays_packets()
+            || (self.rate.is_some() && self.transmission_time)
+    }
+
+    /// Whether the kernel needs CoDel for it.
+    #[must_use]
+    pub fn needs_codel(&self) -> bool {
+        self.rate.is_some() && matches!(self.queue, KernelQueue::Codel { .. })
     }
 
     /// The queues for it on an interface with that MTU.
@@ -85,23 +140,23 @@ impl KernelImpairment {
             interface: interface.into(),
             reason,
         })?;
-        Ok(Queues {
-            emulator: self.needs_netem().then(|| self.emulator()),
-            bucket: self.rate.map(|rate| self.bucket(rate, mtu)),
-        })
+        Ok(Queues::new(self, mtu))
+    }
+
+    /// What happens to a packet before it waits for the rate.
+    pub(crate) fn decides_about_packets(&self) -> bool {
+        self.loss.is_possible() || self.duplicate > 0.0 || self.corrupt > 0.0
+    }
+
+    /// What happens to a packet after the rate.
+    pub(crate) fn delays_packets(&self) -> bool {
+        !self.delay.is_zero() || !self.jitter.is_zero() || self.reorder > 0.0
     }
 
     fn check(&self) -> Result<(), String> {
-        let chances = [
-            ("loss", self.loss),
-            ("duplicate", self.duplicate),
-            ("corrupt", self.corrupt),
-            ("reorder", self.reorder),
-        ];
-        for (name, chance) in chances {
-            if !(0.0..=1.0).contains(&chance) {
-                return Err(format!("{name} is {chance}, not between 0 and 1"));
-            }
+        self.check_chances()?;
+        if self.duplicate > 0.0 && self.loss.is_possible() {
+            return Err("loss and duplicate together: the kernel would lose a duplicate, too, and keep a lost packet that has one".into());
         }
         if self.jitter > MOST_JITTER {
             return Err(format!(
@@ -109,216 +164,193 @@ impl KernelImpairment {
                 self.jitter
             ));
         }
+        match self.jitter_table.as_ref().map(|table| table.len()) {
+            Some(0) => return Err("the table of its jitter is empty".into()),
+            Some(length) if length > MOST_DEVIATIONS => {
+                return Err(format!(
+                    "the table of its jitter has {length} entries, the kernel's limit is {MOST_DEVIATIONS}"
+                ));
+            }
+            _ => {}
+        }
         if self.rate.is_some_and(|rate| rate < 8) {
             return Err("rate is less than 8 bit/s".into());
+        }
+        let is_held = self.rate.is_some() && self.transmission_time;
+        if is_held && (!self.jitter.is_zero() || self.reorder > 0.0) {
+            return Err("jitter or reorder behind a rate that holds each packet for its own time".into());
         }
         Ok(())
     }
 
-    fn emulator(&self) -> Emulator {
-        let keeps_order = !self.jitter.is_zero() && self.reorder == 0.0;
-        Emulator {
-            delay: self.delay,
-            jitter: self.jitter,
-            loss: self.loss,
-            duplicate: self.duplicate,
-            corrupt: self.corrupt,
-            reorder: self.reorder,
-            limit: self.delayed_packets(),
-            rate: keeps_order.then_some(ORDER_KEEPING_RATE),
-            seed: self.seed,
-        }
-    }
-
-    /// How many packets a delay must be able to hold: the kernel's own 1000 would lose packets of a fast link with a long delay.
-    fn delayed_packets(&self) -> u32 {
-        let per_second = self.rate.map_or(MOST_PACKETS, |rate| {
-            (rate / 8)
-                .saturating_mul(OVERLOAD)
-                .div_ceil(SMALLEST_FRAME)
-                .min(MOST_PACKETS)
-        });
-        let held = self.delay.saturating_add(self.jitter);
-        let packets = held.as_nanos() * u128::from(per_second) / 1_000_000_000;
-        let packets = u64::try_from(packets)
-            .unwrap_or(u64::MAX)
-            .saturating_add(SPARE_PACKETS);
-        u32::try_from(packets).unwrap_or(u32::MAX)
-    }
-
-    fn bucket(&self, rate: u64, mtu: u32) -> TokenBucket {
-        let rate = rate / 8;
-        let frame = mtu.saturating_add(ETHERNET);
-        let bytes_in = |time: Duration| {
-            let bytes = u128::from(rate) * time.as_nanos() / 1_000_000_000;
-            u32::try_from(bytes).unwrap_or(u32::MAX)
+    fn check_chances(&self) -> Result<(), String> {
+        let of_the_loss = match self.loss {
+            KernelLoss::Independent(chance) => vec![("loss", chance)],
+            KernelLoss::GilbertElliott { p, r, bad, good } => vec![
+                ("loss: p", p),
+                ("loss: r", r),
+                ("loss: bad", bad),
+                ("loss: good", good),
+            ],
         };
-        TokenBucket {
-            rate,
-            // One frame, since a longer packet would be dropped; and on top, what a late timer leaves unsent. Without that, each packet of a
-            // slow link would cost the rate the lateness of one timer (0.1 ms in 12 ms at 1 Mbit/s).
-            burst: bytes_in(LATENESS).saturating_add(frame),
-            limit: self
-                .queue_bytes
-                .unwrap_or_else(|| bytes_in(QUEUE).max(SHORTEST_QUEUE))
-                .max(frame),
-            overhead: self.overhead,
+        let others = [
+            ("duplicate", self.duplicate),
+            ("corrupt", self.corrupt),
+            ("reorder", self.reorder),
+        ];
+        for (name, chance) in of_the_loss.into_iter().chain(others) {
+            if !(0.0..=1.0).contains(&chance) {
+                return Err(format!("{name} is {chance}, not between 0 and 1"));
+            }
         }
+        Ok(())
     }
-}
-
-/// The queues of one direction. With both, the emulator is the interface's queue and the bucket is inside it: a packet is first lost
-/// or doubled, then delayed, then waits for its turn. A constant delay before a rate gives the same times and the same drops as
-/// one behind it, and here the waiting packets are limited in bytes, apart from those that are merely under way.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Queues {
-    /// Loss, delay and the like.
-    pub(crate) emulator: Option<Emulator>,
-    /// Rate and queue.
-    pub(crate) bucket: Option<TokenBucket>,
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn queues(impairment: KernelImpairment) -> Queues {
-        impairment.queues("m0", 1500).unwrap()
-    }
-
-    #[test]
-    fn nothing_asked_needs_no_queue() {
-        let none = queues(KernelImpairment::default());
-        assert_eq!((none.emulator, none.bucket), (None, None));
-        assert!(
-            !KernelImpairment {
-                rate: Some(1000),
-                ..Default::default()
-            }
-            .needs_netem()
-        );
-    }
+    const NOTHING: fn() -> KernelImpairment = KernelImpairment::default;
 
     #[test]
     fn each_effect_alone_needs_netem() {
-        let nothing = KernelImpairment::default();
+        let moment = Duration::from_micros(1);
+        let burst = KernelLoss::GilbertElliott {
+            p: 0.1,
+            r: 0.5,
+            bad: 1.0,
+            good: 0.0,
+        };
         for impairment in [
             KernelImpairment {
-                delay: Duration::from_micros(1),
-                ..nothing
+                delay: moment,
+                ..NOTHING()
             },
             KernelImpairment {
-                jitter: Duration::from_micros(1),
-                ..nothing
+                jitter: moment,
+                ..NOTHING()
             },
-            KernelImpairment { loss: 0.1, ..nothing },
+            KernelImpairment {
+                loss: KernelLoss::Independent(0.1),
+                ..NOTHING()
+            },
+            KernelImpairment {
+                loss: burst,
+                ..NOTHING()
+            },
             KernelImpairment {
                 duplicate: 0.1,
-                ..nothing
+                ..NOTHING()
             },
             KernelImpairment {
                 corrupt: 0.1,
-                ..nothing
+                ..NOTHING()
             },
             KernelImpairment {
                 reorder: 0.1,
-                ..nothing
+                ..NOTHING()
+            },
+            KernelImpairment {
+                rate: Some(1000),
+                transmission_time: true,
+                ..NOTHING()
             },
         ] {
             assert!(impairment.needs_netem(), "{impairment:?}");
-            assert!(queues(impairment).emulator.is_some());
         }
-    }
-
-    #[test]
-    fn burst_and_queue_follow_the_rate() {
-        let rate = |rate| KernelImpairment {
-            rate: Some(rate),
-            ..Default::default()
+        let rate = KernelImpairment {
+            rate: Some(1000),
+            queue: KernelQueue::Codel {
+                packets: None,
+                ecn: false,
+            },
+            ..NOTHING()
         };
-        let fast = queues(rate(1_000_000_000)).bucket.unwrap();
-        assert_eq!(
-            (fast.rate, fast.burst, fast.limit),
-            (125_000_000, 251_518, 6_250_000)
-        );
-        let slow = queues(rate(64_000)).bucket.unwrap();
-        assert_eq!((slow.rate, slow.burst, slow.limit), (8_000, 1534, 15_140));
-        let given = KernelImpairment {
-            queue_bytes: Some(100_000),
-            ..rate(1_000_000_000)
-        };
-        assert_eq!(queues(given).bucket.unwrap().limit, 100_000);
-        // Less than a frame would drop every full frame.
-        let given = KernelImpairment {
-            queue_bytes: Some(10),
-            ..rate(1_000_000_000)
-        };
-        assert_eq!(queues(given).bucket.unwrap().limit, 1518);
-        let fastest = queues(rate(u64::MAX)).bucket.unwrap();
-        assert_eq!((fastest.burst, fastest.limit), (u32::MAX, u32::MAX));
-    }
-
-    #[test]
-    fn the_delay_holds_more_packets_than_the_kernels_default() {
-        let limit = |delay, rate| {
-            let delay = Duration::from_millis(delay);
-            queues(KernelImpairment {
-                delay,
-                rate,
-                ..Default::default()
-            })
-            .emulator
-            .unwrap()
-            .limit
-        };
-        assert_eq!(limit(20, None), 20_000 + 1000);
-        // 1 Mbit/s are 2083 of the smallest packets per second, times four.
-        assert_eq!(limit(1000, Some(1_000_000)), 8334 + 1000);
-        assert_eq!(limit(u64::MAX, None), u32::MAX);
-    }
-
-    #[test]
-    fn jitter_keeps_the_order_unless_reordering_is_asked_for() {
-        let jitter = KernelImpairment {
-            jitter: Duration::from_millis(1),
-            ..Default::default()
-        };
-        assert_eq!(queues(jitter).emulator.unwrap().rate, Some(ORDER_KEEPING_RATE));
-        let reorder = KernelImpairment {
-            reorder: 0.1,
-            ..jitter
-        };
-        assert_eq!(queues(reorder).emulator.unwrap().rate, None);
+        assert!(!rate.needs_netem() && rate.needs_codel());
+        assert!(!NOTHING().needs_netem() && !NOTHING().needs_codel());
     }
 
     #[test]
     fn impossible_values_are_refused() {
-        let nothing = KernelImpairment::default();
+        let channel = KernelLoss::GilbertElliott {
+            p: 0.1,
+            r: 2.0,
+            bad: 1.0,
+            good: 0.0,
+        };
+        let lossy = KernelImpairment {
+            loss: KernelLoss::Independent(0.5),
+            ..NOTHING()
+        };
+        let held = KernelImpairment {
+            rate: Some(8),
+            transmission_time: true,
+            ..NOTHING()
+        };
         for (impairment, expected) in [
             (
-                KernelImpairment { loss: 1.5, ..nothing },
+                KernelImpairment {
+                    loss: KernelLoss::Independent(1.5),
+                    ..NOTHING()
+                },
                 "loss is 1.5, not between 0 and 1",
             ),
             (
                 KernelImpairment {
+                    loss: channel,
+                    ..NOTHING()
+                },
+                "loss: r is 2, not between 0 and 1",
+            ),
+            (
+                KernelImpairment {
                     corrupt: f64::NAN,
-                    ..nothing
+                    ..NOTHING()
                 },
                 "corrupt is NaN, not between 0 and 1",
             ),
             (
                 KernelImpairment {
                     rate: Some(7),
-                    ..nothing
+                    ..NOTHING()
                 },
                 "rate is less than 8 bit/s",
             ),
             (
                 KernelImpairment {
                     jitter: Duration::from_secs(3),
-                    ..nothing
+                    ..NOTHING()
                 },
                 "jitter is 3s, the kernel's limit is 2.147483647s",
+            ),
+            (
+                KernelImpairment {
+                    jitter_table: Some([].into()),
+                    ..NOTHING()
+                },
+                "the table of its jitter is empty",
+            ),
+            (
+                KernelImpairment {
+                    jitter_table: Some(vec![0; 16385].into()),
+                    ..NOTHING()
+                },
+                "the table of its jitter has 16385 entries, the kernel's limit is 16384",
+            ),
+            (
+                KernelImpairment {
+                    duplicate: 0.1,
+                    ..lossy
+                },
+                "loss and duplicate together: the kernel would lose a duplicate, too, and keep a lost packet that has one",
+            ),
+            (
+                KernelImpairment {
+                    jitter: Duration::from_millis(1),
+                    ..held
+                },
+                "jitter or reorder behind a rate that holds each packet for its own time",
             ),
         ] {
             let text = impairment.queues("m0", 1500).unwrap_err().to_string();

@@ -18,6 +18,9 @@
 
 mod attribute;
 mod close;
+mod counters;
+mod decode;
+mod egress;
 mod error;
 mod impairment;
 mod layout;
@@ -27,14 +30,18 @@ mod netlink;
 mod network;
 mod offload;
 mod probe;
+mod queues;
 mod shape;
 mod spec;
 mod sysctl;
 mod tc;
 mod worker;
 
+pub use counters::{Counters, DirectionCounters, PacketCount};
+#[doc(hidden)]
+pub use decode::decode;
 pub use error::NetnsError;
-pub use impairment::KernelImpairment;
+pub use impairment::{KernelImpairment, KernelLoss, KernelQueue};
 pub use network::Network;
 pub use probe::{KernelFeatures, probe_kernel};
 pub use shape::Midpoint;

@@ -254,13 +254,13 @@ pub(crate) struct Message<'a> {
 
 impl Message<'_> {
     /// The error number of an error message as a positive number; zero is an acknowledgement.
-    fn error_number(&self) -> Option<i32> {
+    pub(crate) fn error_number(&self) -> Option<i32> {
         let code = read_u32(self.payload, 0)?.cast_signed();
         Some(code.saturating_neg())
     }
 
     /// The kernel's sentence, which follows the echoed request.
-    fn sentence(&self) -> Option<String> {
+    pub(crate) fn sentence(&self) -> Option<String> {
         if self.flags & EXTENDED == 0 {
             return None;
         }

@@ -12,7 +12,7 @@ use crate::message::{self, End};
 use crate::namespace::{Namespace, create_all};
 use crate::netlink::Request;
 use crate::offload::Features;
-use crate::shape::Installed;
+use crate::shape::Shaping;
 use crate::spec::{BRIDGE, NamespaceRole, NetworkSpec, VethSpec};
 use crate::worker::Worker;
 
@@ -27,7 +27,7 @@ pub struct Network {
     namespaces: Vec<Namespace>,
     positions: HashMap<String, usize>,
     layout: Layout,
-    pub(crate) installed: Mutex<HashMap<(usize, u32), Installed>>,
+    pub(crate) shaping: Mutex<Shaping>,
     sentinel: Sentinel,
     last: usize,
 }
@@ -77,7 +77,7 @@ impl Network {
                 .map(|(position, spec)| (spec.name.clone(), position))
                 .collect(),
             layout,
-            installed: Mutex::default(),
+            shaping: Mutex::default(),
             sentinel,
             last,
         };

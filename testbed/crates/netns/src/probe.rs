@@ -9,6 +9,7 @@ use crate::error::NetnsError;
 use crate::layout::Interface;
 use crate::message::{End, new_idle_veth};
 use crate::netlink::{Netlink, Request};
+use crate::tc::leaf::{self, Leaf};
 use crate::tc::netem::{self, Emulator};
 use crate::tc::statistics;
 use crate::tc::tbf::{self, TokenBucket};
@@ -35,6 +36,8 @@ pub struct KernelFeatures {
     pub tbf: bool,
     /// Rates by class.
     pub htb: bool,
+    /// Queues that keep delays short.
+    pub codel: bool,
     /// A hook for filters on arriving packets.
     pub clsact: bool,
     /// The classifier that the `tc` backend uses to take every packet.
@@ -101,10 +104,22 @@ impl Probe {
 
     fn run(mut self) -> Result<KernelFeatures, NetnsError> {
         let [(_, first), (_, second)] = INTERFACES;
-        let netem = self.accepts(netem::put(first, PLACE, &EMULATOR, "try netem".into()))?;
+        let emulator = Emulator {
+            delay: Duration::from_millis(1),
+            limit: 1000,
+            seed: SEED,
+            ..Emulator::default()
+        };
+        let netem = self.accepts(netem::put(first, PLACE, &emulator, "try netem".into()))?;
         let netem_seed = netem && self.keeps_seed()?;
         self.clear(first, netem)?;
         let tbf = self.accepts(tbf::put(first, PLACE, &BUCKET, "try tbf".into()))?;
+        let codel = Leaf::Codel {
+            packets: 1000,
+            ecn: false,
+        };
+        let inside = PLACE.handle + 1;
+        let codel = tbf && self.accepts(leaf::put(first, inside, codel, 0, "try codel".into()))?;
         self.clear(first, tbf)?;
         let htb = self.accepts(put_htb(first, PLACE, "try htb".into()))?;
         self.clear(first, htb)?;
@@ -117,6 +132,7 @@ impl Probe {
             netem_seed,
             tbf,
             htb,
+            codel,
             clsact,
             u32_filter,
             mirred,
@@ -138,9 +154,7 @@ impl Probe {
     /// Whether netem reports the seed it was given.
     fn keeps_seed(&mut self) -> Result<bool, NetnsError> {
         let answers = self.netlink.dump(&statistics::list())?;
-        Ok(answers
-            .iter()
-            .any(|answer| netem::reported_seed(answer) == EMULATOR.seed))
+        Ok(answers.iter().any(|answer| netem::reported_seed(answer) == SEED))
     }
 
     fn clear(&mut self, index: u32, installed: bool) -> Result<(), NetnsError> {
@@ -152,17 +166,8 @@ impl Probe {
     }
 }
 
-const EMULATOR: Emulator = Emulator {
-    delay: Duration::from_millis(1),
-    jitter: Duration::ZERO,
-    loss: 0.0,
-    duplicate: 0.0,
-    corrupt: 0.0,
-    reorder: 0.0,
-    limit: 1000,
-    rate: None,
-    seed: Some(0x5eed),
-};
+/// A seed that no kernel chooses by itself.
+const SEED: Option<u64> = Some(0x5eed);
 
 const BUCKET: TokenBucket = TokenBucket {
     rate: 1_000_000,

@@ -1,33 +1,22 @@
 //! The `tc` backend of links: joins two midpoints in the kernel and impairs what passes between them.
 
+use std::collections::HashMap;
+use std::os::fd::AsRawFd;
 use std::sync::{MutexGuard, PoisonError};
 
-use std::collections::HashMap;
-
+use crate::egress::{self, Installed};
 use crate::error::NetnsError;
-use crate::impairment::{KernelImpairment, Queues};
+use crate::impairment::KernelImpairment;
 use crate::layout::Interface;
+use crate::message::{self, End};
 use crate::namespace::Namespace;
 use crate::netlink::Request;
 use crate::network::Network;
-use crate::tc::statistics::{self, QueueStatistics};
-use crate::tc::{Place, ROOT, filter, netem, put_clsact, remove_queue, tbf};
+use crate::queues::Queues;
+use crate::tc::{filter, put_clsact};
 
-/// netem as the interface's queue.
-const EMULATOR: Place = Place {
-    parent: ROOT,
-    handle: 1 << 16,
-};
-/// A token bucket as the interface's queue.
-const BUCKET: Place = Place {
-    parent: ROOT,
-    handle: 2 << 16,
-};
-/// A token bucket inside netem, whose only class is 1:1.
-const INNER_BUCKET: Place = Place {
-    parent: (1 << 16) + 1,
-    handle: 3 << 16,
-};
+/// Index of the first interface made for a rate: far above those of the description.
+const FIRST_INDEX: u32 = 1_000_000;
 
 /// The middle of a link: the end of a veth pair that is in a wire namespace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,11 +27,42 @@ pub struct Midpoint<'a> {
     pub interface: &'a str,
 }
 
-/// Which queues an interface has now.
+/// What was set up for the directions of a network's links.
+#[derive(Debug, Default)]
+pub(crate) struct Shaping {
+    /// By the position of the namespace and the index of the midpoint that sends.
+    directions: HashMap<(usize, u32), Direction>,
+    /// How many pairs were made for rates.
+    pairs: u32,
+}
+
+/// What one direction has now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Installed {
-    emulator: bool,
-    bucket: bool,
+struct Direction {
+    midpoint: Installed,
+    /// The pair on whose first end the rate is, once there was a need for one; it stays.
+    before: Option<Pair>,
+    /// Where packets go that arrive at the other midpoint.
+    entry: Entry,
+}
+
+/// Two ends of a veth pair in the wire namespace: packets are queued on the first and leave by the second to the midpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Pair {
+    ends: [u32; 2],
+    installed: Installed,
+}
+
+/// Where a direction's packets go first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Entry {
+    /// Nowhere: there is no filter.
+    #[default]
+    Nowhere,
+    /// To the midpoint that sends.
+    Midpoint,
+    /// To the pair before it.
+    Before,
 }
 
 /// A midpoint with what is needed to talk about it.
@@ -72,22 +92,8 @@ impl Network {
         backward: &KernelImpairment,
     ) -> Result<(), NetnsError> {
         let (namespace, a, b) = self.find_pair(a, b)?;
-        // Queues first: no packet passes unimpaired.
-        self.put_queues(namespace, b, forward)?;
-        self.put_queues(namespace, a, backward)?;
-        let hook = |from: Sender<'_>| {
-            put_clsact(
-                from.interface.index,
-                format!("add clsact to midpoint `{}`", from.name),
-            )
-        };
-        let join = |from: Sender<'_>, to: Sender<'_>| {
-            let operation = format!("pass packets of midpoint `{}` to `{}`", from.name, to.name);
-            filter::put_mirror(from.interface.index, to.interface.index, operation)
-        };
-        namespace
-            .netlink()
-            .execute(&[hook(a), hook(b), join(a, b), join(b, a)])
+        self.impair(namespace, a, b, forward)?;
+        self.impair(namespace, b, a, backward)
     }
 
     /// Changes the impairments of two midpoints that [`Network::shape`] joined. Packets that wait in a queue stay there, unless the
@@ -105,35 +111,15 @@ impl Network {
     ) -> Result<(), NetnsError> {
         let (namespace, first, second) = self.find_pair(a, b)?;
         for (midpoint, sender) in [(a, first), (b, second)] {
-            if !self
-                .installed()
-                .contains_key(&(sender.position, sender.interface.index))
-            {
+            if !self.shaping().directions.contains_key(&sender.key()) {
                 return Err(NetnsError::NotShaped {
                     namespace: midpoint.namespace.into(),
                     interface: midpoint.interface.into(),
                 });
             }
         }
-        self.put_queues(namespace, second, forward)?;
-        self.put_queues(namespace, first, backward)
-    }
-
-    /// The counters of every queue in a namespace, the kernel's default ones included.
-    ///
-    /// # Errors
-    ///
-    /// When there is no such namespace, or the kernel refuses.
-    pub fn queue_statistics(&self, namespace: &str) -> Result<Vec<QueueStatistics>, NetnsError> {
-        let (_, found) = self.find(namespace)?;
-        let answers = found.netlink().dump(&statistics::list())?;
-        let read = |answer: &Vec<u8>| {
-            statistics::read(answer).ok_or_else(|| NetnsError::Protocol {
-                namespace: namespace.into(),
-                reason: "the description of a queue is incomplete".into(),
-            })
-        };
-        answers.iter().map(read).collect()
+        self.impair(namespace, first, second, forward)?;
+        self.impair(namespace, second, first, backward)
     }
 
     fn find_pair<'a>(
@@ -161,65 +147,129 @@ impl Network {
         Ok((namespace, sender(a, first), sender(b, second)))
     }
 
-    fn put_queues(
+    /// Leads what arrives at `from` through the queues of an impairment to `to`.
+    fn impair(
         &self,
         namespace: &Namespace,
-        sender: Sender<'_>,
+        from: Sender<'_>,
+        to: Sender<'_>,
         impairment: &KernelImpairment,
     ) -> Result<(), NetnsError> {
-        let queues = impairment.queues(sender.name, sender.interface.mtu)?;
-        let key = (sender.position, sender.interface.index);
+        let queues = impairment.queues(to.name, to.interface.mtu)?;
         // Held during the change, so that two changes of one midpoint cannot mix.
-        let mut installed = self.installed();
-        let before = installed.get(&key).copied().unwrap_or_default();
-        namespace.netlink().execute(&changes(before, &queues, sender))?;
-        let now = Installed {
-            emulator: queues.emulator.is_some(),
-            bucket: queues.bucket.is_some(),
+        let mut shaping = self.shaping();
+        let mut now = shaping.directions.get(&to.key()).copied().unwrap_or_default();
+        if queues.before.is_some() && now.before.is_none() {
+            let first = FIRST_INDEX + 2 * shaping.pairs;
+            let pair = Pair {
+                ends: [first, first + 1],
+                installed: Installed::default(),
+            };
+            shaping.pairs += 1;
+            namespace.netlink().execute(&new_pair(namespace, pair, to))?;
+            now.before = Some(pair);
+            shaping.directions.insert(to.key(), now);
+        }
+        let wanted = match (impairment.blackhole, &queues.before) {
+            (true, _) => Entry::Nowhere,
+            (false, Some(_)) => Entry::Before,
+            (false, None) => Entry::Midpoint,
         };
-        installed.insert(key, now);
+        for step in changes(now, &queues, wanted, from, to) {
+            namespace.netlink().execute(&step)?;
+        }
+        now.midpoint = now.midpoint.after(&queues.midpoint);
+        if let (Some(pair), Some(egress)) = (&mut now.before, &queues.before) {
+            pair.installed = pair.installed.after(egress);
+        }
+        now.entry = wanted;
+        shaping.directions.insert(to.key(), now);
         Ok(())
     }
 
-    fn installed(&self) -> MutexGuard<'_, HashMap<(usize, u32), Installed>> {
-        self.installed.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The ends of the pair before a midpoint, once there was a need for one.
+    pub(crate) fn pair_before(&self, position: usize, midpoint: u32) -> Option<[u32; 2]> {
+        let direction = self.shaping().directions.get(&(position, midpoint)).copied();
+        direction?.before.map(|pair| pair.ends)
+    }
+
+    fn shaping(&self) -> MutexGuard<'_, Shaping> {
+        self.shaping.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// The requests that lead from the queues there are to those wanted.
-fn changes(before: Installed, queues: &Queues, sender: Sender<'_>) -> Vec<Request> {
-    let index = sender.interface.index;
-    let name = sender.name;
+impl Sender<'_> {
+    fn key(&self) -> (usize, u32) {
+        (self.position, self.interface.index)
+    }
+}
+
+/// A pair whose second end passes everything on to the midpoint.
+fn new_pair(namespace: &Namespace, pair: Pair, to: Sender<'_>) -> Vec<Request> {
+    let [first, second] = pair.ends;
+    let names = [first, second].map(|index| format!("rate-{index}"));
+    let end = |index: usize| End {
+        name: &names[index],
+        interface: Interface {
+            index: pair.ends[index],
+            mtu: to.interface.mtu,
+        },
+        namespace: namespace.descriptor().as_raw_fd(),
+    };
+    vec![
+        message::new_idle_veth(end(0), end(1)),
+        put_clsact(second, format!("add clsact to interface `{}`", names[1])),
+        filter::put_mirror(
+            second,
+            to.interface.index,
+            format!("pass packets of interface `{}` to `{}`", names[1], to.name),
+        ),
+        message::raise_midpoint(first, &names[0]),
+        message::raise_midpoint(second, &names[1]),
+    ]
+}
+
+/// The requests that lead from what there is to what is wanted, in steps, each of which is done only if those before it were. On the
+/// way a packet may be impaired by both, but not by none.
+fn changes(
+    now: Direction,
+    queues: &Queues,
+    wanted: Entry,
+    from: Sender<'_>,
+    to: Sender<'_>,
+) -> [Vec<Request>; 3] {
+    let before = match (now.before, &queues.before) {
+        (Some(pair), Some(before)) => egress::changes(pair.installed, before, pair.ends[0], to.name),
+        _ => Vec::new(),
+    };
+    let midpoint = egress::changes(now.midpoint, &queues.midpoint, to.interface.index, to.name);
+    let entry = change_entry(now, wanted, from, to);
+    if wanted == Entry::Before && now.entry != Entry::Nowhere {
+        [before, entry, midpoint]
+    } else {
+        [before, midpoint, entry]
+    }
+}
+
+/// Leads packets to where they are wanted.
+fn change_entry(now: Direction, wanted: Entry, from: Sender<'_>, to: Sender<'_>) -> Vec<Request> {
+    let source = from.interface.index;
+    let target = match (wanted, now.before) {
+        _ if now.entry == wanted => return Vec::new(),
+        (Entry::Nowhere, _) => {
+            let operation = format!("drop packets of midpoint `{}`", from.name);
+            return vec![filter::remove_mirror(source, operation)];
+        }
+        (Entry::Before, Some(pair)) => pair.ends[0],
+        (Entry::Before | Entry::Midpoint, _) => to.interface.index,
+    };
     let mut requests = Vec::new();
-    if let Some(emulator) = &queues.emulator {
-        let operation = format!("set delay and loss of midpoint `{name}`");
-        requests.push(netem::put(index, EMULATOR, emulator, operation));
+    if now.entry == Entry::Nowhere {
+        let operation = format!("add clsact to midpoint `{}`", from.name);
+        requests.push(put_clsact(source, operation));
     }
-    if let Some(bucket) = &queues.bucket {
-        let place = if queues.emulator.is_some() {
-            INNER_BUCKET
-        } else {
-            BUCKET
-        };
-        requests.push(tbf::put(
-            index,
-            place,
-            bucket,
-            format!("set rate of midpoint `{name}`"),
-        ));
-    }
-    match (queues.emulator.is_some(), queues.bucket.is_some()) {
-        (true, false) if before.emulator && before.bucket => {
-            let operation = format!("remove rate of midpoint `{name}`");
-            requests.push(remove_queue(index, INNER_BUCKET, operation));
-        }
-        (false, false) if before.emulator || before.bucket => {
-            let place = if before.emulator { EMULATOR } else { BUCKET };
-            let operation = format!("remove impairments of midpoint `{name}`");
-            requests.push(remove_queue(index, place, operation));
-        }
-        _ => {}
-    }
+    let operation = format!("pass packets of midpoint `{}` to `{}`", from.name, to.name);
+    requests.push(filter::put_mirror(source, target, operation));
     requests
 }
 
@@ -230,59 +280,93 @@ mod tests {
     use super::*;
     use crate::attribute::read_u32;
 
-    /// (message type, parent, handle) of every request.
-    fn summary(before: [bool; 2], after: [bool; 2]) -> Vec<(u16, u32, u32)> {
-        let impairment = KernelImpairment {
-            delay: Duration::from_millis(u64::from(after[0])),
-            rate: after[1].then_some(1_000_000),
-            ..KernelImpairment::default()
-        };
-        let interface = Interface {
-            index: 100,
-            mtu: 1500,
-        };
-        let sender = Sender {
-            name: "m0",
+    const PUT_QUEUE: u16 = 36;
+    const PUT_FILTER: u16 = 44;
+    const REMOVE_FILTER: u16 = 45;
+
+    fn sender(name: &str, index: u32) -> Sender<'_> {
+        Sender {
+            name,
             position: 0,
-            interface,
-        };
-        let before = Installed {
-            emulator: before[0],
-            bucket: before[1],
-        };
-        let queues = impairment.queues("m0", 1500).unwrap();
+            interface: Interface { index, mtu: 1500 },
+        }
+    }
+
+    /// (message type, interface) of every request.
+    fn summary(now: Direction, impairment: &KernelImpairment, wanted: Entry) -> Vec<(u16, u32)> {
+        let queues = impairment.queues("b", 1500).unwrap();
         let read = |request: &Request| {
             let (kind, _, body) = request.parts();
-            (kind, read_u32(body, 12).unwrap(), read_u32(body, 8).unwrap())
+            (kind, read_u32(body, 4).unwrap())
         };
-        changes(before, &queues, sender).iter().map(read).collect()
+        let steps = changes(now, &queues, wanted, sender("a", 100), sender("b", 101));
+        steps.iter().flatten().map(read).collect()
     }
 
-    const PUT: u16 = 36;
-    const REMOVE: u16 = 37;
-
-    #[test]
-    fn the_same_kinds_are_changed_in_place() {
-        for before in [[true, true], [false, false], [true, false], [false, true]] {
-            let both = [(PUT, ROOT, 0x1_0000), (PUT, 0x1_0001, 0x3_0000)];
-            assert_eq!(summary(before, [true, true]), both);
+    fn spread() -> KernelImpairment {
+        KernelImpairment {
+            jitter: Duration::from_millis(1),
+            rate: Some(1_000_000),
+            ..KernelImpairment::default()
         }
-        assert_eq!(summary([false, true], [false, true]), [(PUT, ROOT, 0x2_0000)]);
-        assert_eq!(summary([true, false], [true, false]), [(PUT, ROOT, 0x1_0000)]);
+    }
+
+    fn staged() -> Direction {
+        Direction {
+            before: Some(Pair {
+                ends: [200, 201],
+                installed: Installed::default(),
+            }),
+            entry: Entry::Before,
+            ..Direction::default()
+        }
     }
 
     #[test]
-    fn what_is_not_needed_goes() {
-        let without_rate = [(PUT, ROOT, 0x1_0000), (REMOVE, 0x1_0001, 0x3_0000)];
-        assert_eq!(summary([true, true], [true, false]), without_rate);
-        assert_eq!(summary([true, true], [false, false]), [(REMOVE, ROOT, 0x1_0000)]);
-        assert_eq!(summary([false, true], [false, false]), [(REMOVE, ROOT, 0x2_0000)]);
-        assert_eq!(summary([false, false], [false, false]), []);
+    fn queues_come_before_packets() {
+        let rate = KernelImpairment {
+            rate: Some(1_000_000),
+            ..KernelImpairment::default()
+        };
+        let first = summary(Direction::default(), &rate, Entry::Midpoint);
+        // The hook is a queue, too.
+        assert_eq!(first, [(PUT_QUEUE, 101), (PUT_QUEUE, 100), (PUT_FILTER, 100)]);
     }
 
     #[test]
-    fn one_root_is_exchanged_for_the_other() {
-        assert_eq!(summary([true, true], [false, true]), [(PUT, ROOT, 0x2_0000)]);
-        assert_eq!(summary([false, true], [true, false]), [(PUT, ROOT, 0x1_0000)]);
+    fn what_is_there_stays() {
+        assert_eq!(
+            summary(staged(), &spread(), Entry::Before),
+            [(PUT_QUEUE, 200), (PUT_QUEUE, 101)]
+        );
+    }
+
+    #[test]
+    fn a_rate_moves_without_a_gap() {
+        let direct = Direction {
+            entry: Entry::Midpoint,
+            ..staged()
+        };
+        let to_the_pair = [(PUT_QUEUE, 200), (PUT_FILTER, 100), (PUT_QUEUE, 101)];
+        assert_eq!(summary(direct, &spread(), Entry::Before), to_the_pair);
+        let rate = KernelImpairment {
+            jitter: Duration::ZERO,
+            ..spread()
+        };
+        assert_eq!(
+            summary(staged(), &rate, Entry::Midpoint),
+            [(PUT_QUEUE, 101), (PUT_FILTER, 100)]
+        );
+    }
+
+    #[test]
+    fn a_black_hole_has_no_filter() {
+        let nothing = KernelImpairment::default();
+        let open = Direction {
+            entry: Entry::Midpoint,
+            ..Direction::default()
+        };
+        assert_eq!(summary(open, &nothing, Entry::Nowhere), [(REMOVE_FILTER, 100)]);
+        assert_eq!(summary(Direction::default(), &nothing, Entry::Nowhere), []);
     }
 }

@@ -1,6 +1,7 @@
 //! Traffic control messages, encoded here because rtnetlink has no netem, tbf or clsact and cannot set the kind of a queue.
 
 pub(crate) mod filter;
+pub(crate) mod leaf;
 pub(crate) mod netem;
 pub(crate) mod statistics;
 pub(crate) mod tbf;

@@ -180,6 +180,7 @@ impl Lab {
 
     pub(crate) fn detail(&self) -> LabDetail {
         let topology = &self.request.topology;
+        let network = self.network();
         let links = lock(&self.links);
         let nodes = topology.nodes.values().zip(&self.nodes);
         LabDetail {
@@ -195,7 +196,8 @@ impl Lab {
                 .collect(),
             links: links
                 .as_ref()
-                .map(|links| links.info(topology))
+                .zip(network)
+                .map(|(links, network)| links.info(topology, &network))
                 .unwrap_or_default(),
             warnings: lock(&self.warnings).clone(),
         }

@@ -9,7 +9,7 @@ use dfaas_wire::{Direction, Engine, LinkSpec, LinkStatistics, Scheduling};
 
 use crate::error::LabError;
 use crate::supervisor::network::{Midpoints, WIRE_NAMESPACE};
-use crate::supervisor::translate;
+use crate::supervisor::{kernel, translate};
 
 /// Largest packet of a link that does not say, as planned.
 const DEFAULT_MTU: u32 = 1_500;
@@ -39,6 +39,13 @@ struct RunningLink {
     forward: Impairment,
     backward: Impairment,
     up: bool,
+}
+
+/// What both carriers have counted, at about one moment.
+#[derive(Debug)]
+struct Counters {
+    engine: Vec<LinkStatistics>,
+    kernel: Option<dfaas_netns::Counters>,
 }
 
 /// All links of a lab.
@@ -102,8 +109,8 @@ impl Links {
         }
         for link in for_kernel {
             let [first, second] = self.midpoints_of(&link.name)?;
-            let forward = translate::for_kernel(&link.forward, topology.seed);
-            let backward = translate::for_kernel(&link.backward, topology.seed);
+            let [forward, backward] =
+                kernel::terms([&link.forward, &link.backward], topology.seed, &link.name);
             network.shape(first, second, &forward, &backward)?;
         }
         if !for_engine.is_empty() {
@@ -134,12 +141,12 @@ impl Links {
         self.engine.as_ref().map(|engine| name(engine).to_owned())
     }
 
-    pub(crate) fn info(&self, topology: &Topology) -> Vec<LinkInfo> {
-        let statistics = self.engine.as_ref().map(Engine::statistics).unwrap_or_default();
+    pub(crate) fn info(&self, topology: &Topology, network: &Network) -> Vec<LinkInfo> {
+        let counters = self.read_counters(network);
         topology
             .links
             .iter()
-            .map(|link| self.link_info(link, &statistics))
+            .map(|link| self.link_info(link, network, &counters))
             .collect()
     }
 
@@ -177,8 +184,7 @@ impl Links {
                 up,
             },
         );
-        let statistics = self.engine.as_ref().map(Engine::statistics).unwrap_or_default();
-        Ok(self.link_info(link, &statistics))
+        Ok(self.link_info(link, network, &self.read_counters(network)))
     }
 
     /// Ends the engine.
@@ -212,21 +218,45 @@ impl Links {
                     });
                 }
                 let [first, second] = self.midpoints_of(&link.name)?;
-                let forward = translate::for_kernel(forward, topology.seed);
-                let backward = translate::for_kernel(backward, topology.seed);
+                let [forward, backward] = kernel::terms([forward, backward], topology.seed, &link.name);
                 network.reshape(first, second, &forward, &backward)?;
             }
         }
         Ok(())
     }
 
-    fn link_info(&self, link: &Link, statistics: &[LinkStatistics]) -> LinkInfo {
+    fn read_counters(&self, network: &Network) -> Counters {
+        let has_kernel_links = self.running.values().any(|it| it.carrier == Carrier::Tc);
+        let kernel = has_kernel_links.then(|| network.counters(WIRE_NAMESPACE));
+        Counters {
+            engine: self.engine.as_ref().map(Engine::statistics).unwrap_or_default(),
+            kernel: kernel.and_then(|read| {
+                read.inspect_err(
+                    |error| tracing::warn!(%error, "the kernel's counters of links cannot be read"),
+                )
+                .ok()
+            }),
+        }
+    }
+
+    fn statistics(&self, link: &Link, network: &Network, counters: &Counters) -> Option<LinkStatistics> {
+        match self.running.get(&link.name)?.carrier {
+            Carrier::Wire => counters.engine.iter().find(|it| it.name == link.name).cloned(),
+            Carrier::Tc => {
+                let midpoints = self.midpoints_of(&link.name).ok()?;
+                let counters = counters.kernel.as_ref()?;
+                Some(kernel::statistics(&link.name, network, counters, midpoints))
+            }
+        }
+    }
+
+    fn link_info(&self, link: &Link, network: &Network, counters: &Counters) -> LinkInfo {
         let end = |index: usize| LinkEndInfo {
             node: link.endpoints[index].node.clone(),
             interface: link.endpoints[index].interface.clone(),
         };
         let running = self.running.get(&link.name);
-        let counters = statistics.iter().find(|it| it.name == link.name);
+        let statistics = self.statistics(link, network, counters);
         LinkInfo {
             name: link.name.clone(),
             endpoints: [end(0), end(1)],
@@ -235,7 +265,7 @@ impl Links {
             up: running.is_some_and(|it| it.up),
             forward: translate::for_people(running.map_or(&link.forward, |it| &it.forward)),
             backward: translate::for_people(running.map_or(&link.backward, |it| &it.backward)),
-            statistics: counters.and_then(|it| serde_json::to_value(it).ok()),
+            statistics: statistics.and_then(|it| serde_json::to_value(it).ok()),
         }
     }
 
@@ -302,15 +332,9 @@ fn missing_for(directions: [&Impairment; 2], features: &KernelFeatures) -> Optio
     if !features.can_join() {
         return Some("this kernel cannot join two interfaces (clsact, u32 and mirred are needed)");
     }
-    directions.into_iter().find_map(|it| {
-        if translate::needs_netem(it) && !features.netem {
-            Some("this kernel has no netem (sch_netem), which delay, jitter and loss need")
-        } else if it.rate.is_some() && !features.tbf {
-            Some("this kernel has no tbf (sch_tbf), which a rate needs")
-        } else {
-            translate::kernel_cannot_say(it)
-        }
-    })
+    directions
+        .into_iter()
+        .find_map(|it| kernel::missing(it, features).or_else(|| kernel::cannot_say(it)))
 }
 
 fn unknown(link: &str) -> LabError {

@@ -3,6 +3,7 @@
 mod api;
 mod bring_up;
 mod environment;
+mod kernel;
 mod lab;
 mod links;
 mod network;

@@ -1,39 +1,11 @@
-//! One direction's impairments in the words of the file, of the kernel and of the engine.
+//! One direction's impairments in the words of the file and of the engine; those of the kernel are in `kernel`.
 
 use dfaas_model::units::{BitRate, ByteSize, QueueLimit, TimeSpan};
 use dfaas_model::{Impairment, JitterDistribution};
-use dfaas_netns::KernelImpairment;
 use serde_json::{Map, Value, json};
 
 /// Bytes of a full Ethernet frame, for a queue that is given in packets and kept in bytes.
 const FULL_FRAME: u64 = 1514;
-
-pub(crate) fn needs_netem(impairment: &Impairment) -> bool {
-    !impairment.delay.is_zero() || !impairment.jitter.is_zero() || impairment.loss > 0.0
-}
-
-/// What netem and tbf cannot do as the file means it, if anything.
-pub(crate) fn kernel_cannot_say(impairment: &Impairment) -> Option<&'static str> {
-    if impairment.distribution == JitterDistribution::Normal && !impairment.jitter.is_zero() {
-        return Some("normally distributed jitter is done by the wire engine only");
-    }
-    if matches!(impairment.queue, Some(QueueLimit::Packets(_))) {
-        return Some("a queue limit in packets is kept by the wire engine only");
-    }
-    None
-}
-
-pub(crate) fn for_kernel(impairment: &Impairment, seed: u64) -> KernelImpairment {
-    KernelImpairment {
-        delay: impairment.delay,
-        jitter: impairment.jitter,
-        loss: impairment.loss,
-        rate: impairment.rate,
-        queue_bytes: queue_bytes(impairment).map(|bytes| u32::try_from(bytes).unwrap_or(u32::MAX)),
-        seed: Some(seed),
-        ..KernelImpairment::default()
-    }
-}
 
 pub(crate) fn for_engine(impairment: &Impairment) -> dfaas_wire::Impairment {
     let queue_packets = match impairment.queue {
@@ -60,7 +32,7 @@ pub(crate) fn for_engine(impairment: &Impairment) -> dfaas_wire::Impairment {
 }
 
 /// The queue limit in bytes; what a time limit means depends on the rate.
-fn queue_bytes(impairment: &Impairment) -> Option<u64> {
+pub(crate) fn queue_bytes(impairment: &Impairment) -> Option<u64> {
     match impairment.queue? {
         QueueLimit::Bytes(bytes) => Some(bytes),
         QueueLimit::Packets(packets) => Some(packets.saturating_mul(FULL_FRAME)),
@@ -114,7 +86,6 @@ mod tests {
             ..Impairment::default()
         };
         assert_eq!(for_engine(&impairment).queue_bytes, Some(50_000));
-        assert_eq!(for_kernel(&impairment, 1).queue_bytes, Some(50_000));
     }
 
     #[test]

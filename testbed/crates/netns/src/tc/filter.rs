@@ -8,6 +8,7 @@ use crate::netlink::Request;
 
 // From linux/rtnetlink.h, linux/pkt_cls.h and linux/tc_act/tc_mirred.h.
 const RTM_NEWTFILTER: u16 = 44;
+const RTM_DELTFILTER: u16 = 45;
 const INGRESS: u32 = 0xffff_fff2;
 const TCA_U32_SEL: u16 = 5;
 const TCA_U32_ACT: u16 = 7;
@@ -40,6 +41,15 @@ pub(crate) fn put_mirror(from: u32, to: u32, operation: String) -> Request {
     let mut body = header(from, HANDLE, INGRESS, EVERY_PROTOCOL);
     body.extend(attributes.into_bytes());
     Request::raw(RTM_NEWTFILTER, body, NLM_F_CREATE, operation)
+}
+
+/// Takes the filter away. What arrives is for no address of a wire namespace, so the kernel drops it.
+pub(crate) fn remove_mirror(from: u32, operation: String) -> Request {
+    let mut attributes = Attributes::default();
+    attributes.put_text(TCA_KIND, "u32");
+    let mut body = header(from, HANDLE, INGRESS, EVERY_PROTOCOL);
+    body.extend(attributes.into_bytes());
+    Request::raw(RTM_DELTFILTER, body, 0, operation)
 }
 
 /// As [`put_mirror`], but passing packets on: tells whether the kernel has u32 at all.
@@ -86,5 +96,16 @@ mod tests {
         let request = put_mirror(3, 2, String::new());
         let (kind, _, body) = request.parts();
         assert_eq!((kind, body), (captured.kind, captured.body.as_slice()));
+    }
+
+    #[test]
+    fn the_removal_is_what_tc_sends() {
+        let captured = Captured::of("tc filter del dev ma ingress protocol all prio 1 handle 800::800 u32");
+        let request = remove_mirror(3, String::new());
+        let (kind, flags, body) = request.parts();
+        assert_eq!(
+            (kind, flags, body),
+            (captured.kind, captured.flags, captured.body.as_slice())
+        );
     }
 }

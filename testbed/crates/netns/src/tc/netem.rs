@@ -1,21 +1,29 @@
 //! netem: loss, duplication, corruption, delay, jitter and reordering.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Place, TCA_KIND, TCA_OPTIONS, put_queue};
 use crate::attribute::{Attributes, find, read_text, read_u64};
+use crate::impairment::KernelLoss;
 use crate::netlink::Request;
 
 // From linux/pkt_sched.h.
 const TCA_NETEM_CORR: u16 = 1;
+const TCA_NETEM_DELAY_DIST: u16 = 2;
 const TCA_NETEM_REORDER: u16 = 3;
 const TCA_NETEM_CORRUPT: u16 = 4;
+const TCA_NETEM_LOSS: u16 = 5;
 const TCA_NETEM_RATE: u16 = 6;
 const TCA_NETEM_RATE64: u16 = 8;
 const TCA_NETEM_LATENCY64: u16 = 10;
 const TCA_NETEM_JITTER64: u16 = 11;
 /// Where the seed of the random numbers is, since Linux 6.6; older kernels ignore it.
 const TCA_NETEM_PRNG_SEED: u16 = 14;
+/// Inside `TCA_NETEM_LOSS`: a channel with two states.
+const NETEM_LOSS_GE: u16 = 2;
+/// Says that an attribute holds attributes.
+const NESTED: u16 = 0x8000;
 /// Length of `struct tc_netem_qopt`, which the other options follow.
 const FIXED: usize = 24;
 /// Length of `struct tcmsg`.
@@ -24,14 +32,16 @@ const HEADER: usize = 20;
 const TICK: u128 = 64;
 
 /// The parameters the kernel gets. Probabilities are from 0 to 1.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Emulator {
     /// Added to every packet.
     pub(crate) delay: Duration,
-    /// Largest deviation of the delay, in both directions; even.
+    /// Largest deviation of the delay, in both directions; even, unless there is a table.
     pub(crate) jitter: Duration,
-    /// Of losing a packet.
-    pub(crate) loss: f64,
+    /// Deviations to draw from, in 8192ths of the jitter.
+    pub(crate) table: Option<Arc<[i16]>>,
+    /// How packets are lost.
+    pub(crate) loss: KernelLoss,
     /// Of sending a packet twice.
     pub(crate) duplicate: f64,
     /// Of flipping one bit.
@@ -42,13 +52,16 @@ pub(crate) struct Emulator {
     pub(crate) limit: u32,
     /// Bytes per second at which packets leave; none for at once. With a rate, packets never overtake one another.
     pub(crate) rate: Option<u64>,
+    /// Bytes added to every packet before the rate counts it.
+    pub(crate) overhead: u16,
     /// Start of the random numbers.
     pub(crate) seed: Option<u64>,
 }
 
 /// Creates the queue or changes its parameters; packets in it stay.
 ///
-/// Every option is sent every time, since the kernel keeps some of those that are left out and resets the others.
+/// Every option is sent every time, since the kernel keeps some of those that are left out and resets the others. The exception is
+/// the table, which the kernel keeps: after one table, only another one brings even jitter back ([`even_table`]).
 pub(crate) fn put(index: u32, place: Place, emulator: &Emulator, operation: String) -> Request {
     let fill = |attributes: &mut Attributes| {
         attributes.nest_after(TCA_OPTIONS, &fixed(emulator), |options| extend(options, emulator));
@@ -60,10 +73,15 @@ pub(crate) fn put(index: u32, place: Place, emulator: &Emulator, operation: Stri
 fn fixed(emulator: &Emulator) -> [u8; FIXED] {
     // With a gap of one, every packet is a candidate for being sent at once.
     let gap = u32::from(emulator.reorder > 0.0);
+    let loss = match emulator.loss {
+        KernelLoss::Independent(chance) => chance,
+        // Ignored beside the attribute that says more.
+        KernelLoss::GilbertElliott { .. } => 0.0,
+    };
     let words = [
         ticks(emulator.delay),
         emulator.limit,
-        probability(emulator.loss),
+        probability(loss),
         gap,
         probability(emulator.duplicate),
         ticks(emulator.jitter),
@@ -77,6 +95,13 @@ fn fixed(emulator: &Emulator) -> [u8; FIXED] {
 
 fn extend(options: &mut Attributes, emulator: &Emulator) {
     let rate = emulator.rate.unwrap_or(0);
+    if let Some(table) = &emulator.table {
+        let bytes: Vec<u8> = table
+            .iter()
+            .flat_map(|deviation| deviation.to_ne_bytes())
+            .collect();
+        options.put(TCA_NETEM_DELAY_DIST, &bytes);
+    }
     // Correlations of delay, loss and duplication: none, decisions are independent.
     put_words(options, TCA_NETEM_CORR, &[0, 0, 0]);
     put_words(options, TCA_NETEM_REORDER, &[probability(emulator.reorder), 0]);
@@ -88,8 +113,21 @@ fn extend(options: &mut Attributes, emulator: &Emulator) {
     put_words(
         options,
         TCA_NETEM_RATE,
-        &[u32::try_from(rate).unwrap_or(u32::MAX), 0, 0, 0],
+        &[
+            u32::try_from(rate).unwrap_or(u32::MAX),
+            u32::from(emulator.overhead),
+            0,
+            0,
+        ],
     );
+    // Without this attribute, the kernel goes back to independent losses.
+    if let KernelLoss::GilbertElliott { p, r, bad, good } = emulator.loss {
+        // struct tc_netem_gemodel: p, r, h (what is *not* lost in the bad state), 1 - k (what is lost in the good one).
+        let channel = [p, r, 1.0 - bad, good].map(probability);
+        options.nest(TCA_NETEM_LOSS | NESTED, |loss| {
+            put_words(loss, NETEM_LOSS_GE, &channel)
+        });
+    }
     options.put(TCA_NETEM_LATENCY64, &nanoseconds(emulator.delay).to_ne_bytes());
     options.put(TCA_NETEM_JITTER64, &nanoseconds(emulator.jitter).to_ne_bytes());
     if let Some(seed) = emulator.seed {
@@ -103,6 +141,12 @@ pub(crate) fn reported_seed(answer: &[u8]) -> Option<u64> {
     let options = find(attributes, TCA_OPTIONS)
         .filter(|_| find(attributes, TCA_KIND).is_some_and(|kind| read_text(kind) == "netem"))?;
     read_u64(find(options.get(FIXED..)?, TCA_NETEM_PRNG_SEED)?, 0)
+}
+
+/// Even jitter as a table, for an emulator that has had another one.
+pub(crate) fn even_table() -> Arc<[i16]> {
+    // 4096 steps of four, around zero: from -8190 to 8190.
+    (0..4096_i16).map(|step| 4 * (step - 2048) + 2).collect()
 }
 
 fn put_words(options: &mut Attributes, kind: u16, words: &[u32]) {
@@ -135,17 +179,12 @@ mod tests {
         parent: ROOT,
         handle: 1 << 16,
     };
-    const NOTHING: Emulator = Emulator {
-        delay: Duration::ZERO,
-        jitter: Duration::ZERO,
-        loss: 0.0,
-        duplicate: 0.0,
-        corrupt: 0.0,
-        reorder: 0.0,
-        limit: 1000,
-        rate: None,
-        seed: None,
-    };
+    fn nothing() -> Emulator {
+        Emulator {
+            limit: 1000,
+            ..Emulator::default()
+        }
+    }
 
     /// `tc` leaves out what was not asked for. All it sends must be equal; all we send on top must be zero, apart from the times in
     /// nanoseconds, which must say the same as the times in ticks.
@@ -180,12 +219,12 @@ mod tests {
         let emulator = Emulator {
             delay: Duration::from_millis(20),
             jitter: Duration::from_millis(2),
-            loss: 0.005,
+            loss: KernelLoss::Independent(0.005),
             duplicate: 0.001,
             corrupt: 0.002,
             limit: 21_000,
             rate: Some(125_000_000_000),
-            ..NOTHING
+            ..nothing()
         };
         assert_same(
             &emulator,
@@ -198,7 +237,7 @@ mod tests {
         let emulator = Emulator {
             delay: Duration::from_millis(5),
             limit: 6000,
-            ..NOTHING
+            ..nothing()
         };
         assert_same(
             &emulator,
@@ -210,15 +249,94 @@ mod tests {
     fn reordering_and_certain_loss_are_what_tc_sends() {
         let emulator = Emulator {
             delay: Duration::from_millis(5),
-            loss: 1.0,
+            loss: KernelLoss::Independent(1.0),
             reorder: 0.25,
             limit: 6000,
-            ..NOTHING
+            ..nothing()
         };
         assert_same(
             &emulator,
             "tc qdisc replace dev mb root handle 1: netem limit 6000 delay 5ms loss 100% reorder 25%",
         );
+    }
+
+    #[test]
+    fn channels_with_two_states_are_what_tc_sends() {
+        let channel = |p, r, bad, good| Emulator {
+            loss: KernelLoss::GilbertElliott { p, r, bad, good },
+            ..nothing()
+        };
+        // What `tc` leaves out: it turns good with 1 - p, loses all in the bad state and none in the good one.
+        for (emulator, rest) in [
+            (channel(0.01, 0.99, 1.0, 0.0), "1%"),
+            (channel(0.01, 0.1, 0.7, 0.001), "1% 10% 70% 0.1%"),
+        ] {
+            let command =
+                format!("tc qdisc replace dev mb root handle 1: netem limit 1000 loss gemodel {rest}");
+            assert_same(&emulator, &command);
+        }
+    }
+
+    #[test]
+    fn a_table_is_what_tc_sends() {
+        for name in ["normal", "pareto", "paretonormal"] {
+            let command = format!(
+                "tc qdisc replace dev mb root handle 1: netem limit 6000 delay 50ms 10ms distribution {name} rate 1000gbit"
+            );
+            let captured = Captured::of(&command);
+            let sent = list(&captured.options()[FIXED..]);
+            let (_, bytes) = sent
+                .iter()
+                .find(|(kind, _)| *kind == TCA_NETEM_DELAY_DIST)
+                .unwrap();
+            let table: Arc<[i16]> = bytes
+                .chunks(2)
+                .map(|pair| i16::from_ne_bytes([pair[0], pair[1]]))
+                .collect();
+            assert_eq!(table.len(), 4096);
+            let emulator = Emulator {
+                delay: Duration::from_millis(50),
+                jitter: Duration::from_millis(10),
+                table: Some(table),
+                limit: 6000,
+                rate: Some(125_000_000_000),
+                ..nothing()
+            };
+            assert_same(&emulator, &command);
+        }
+    }
+
+    #[test]
+    fn a_rate_with_overhead_is_what_tc_sends() {
+        let emulator = Emulator {
+            rate: Some(125_000),
+            overhead: 24,
+            ..nothing()
+        };
+        assert_same(
+            &emulator,
+            "tc qdisc replace dev mb root handle 1: netem limit 1000 rate 1mbit 24",
+        );
+    }
+
+    #[test]
+    fn a_long_delay_is_what_tc_sends() {
+        let emulator = Emulator {
+            delay: Duration::from_secs(3),
+            jitter: Duration::from_millis(1),
+            ..nothing()
+        };
+        assert_same(
+            &emulator,
+            "tc qdisc replace dev mb root handle 1: netem limit 1000 delay 3s 1ms",
+        );
+    }
+
+    #[test]
+    fn the_even_table_is_even() {
+        let table = even_table();
+        assert_eq!((table.len(), table[0], table[4095]), (4096, -8190, 8190));
+        assert!(table.windows(2).all(|pair| pair[1] - pair[0] == 4));
     }
 
     #[test]
@@ -228,7 +346,7 @@ mod tests {
             PLACE,
             &Emulator {
                 seed: Some(7),
-                ..NOTHING
+                ..nothing()
             },
             String::new(),
         );

@@ -8,6 +8,7 @@ mod close;
 mod create;
 mod enter;
 mod failure;
+mod netem;
 mod offload;
 mod shape;
 mod support;

@@ -3,7 +3,7 @@
 use std::net::UdpSocket;
 use std::time::{Duration, Instant};
 
-use dfaas_netns::{KernelImpairment, Network, QueueStatistics, probe_kernel};
+use dfaas_netns::{KernelImpairment, KernelLoss, Network, QueueStatistics, probe_kernel};
 
 use crate::support::{Guard, SOON, assert_passes, joined_star, midpoint, privileged, skip, star, udp};
 
@@ -199,7 +199,7 @@ fn delay_and_rate_are_changed_independently() {
     };
     let both = KernelImpairment {
         rate: Some(10_000_000),
-        ..delay
+        ..delay.clone()
     };
     let nothing = KernelImpairment::default();
     let network = impaired(&nothing);
@@ -232,7 +232,10 @@ fn certain_loss_loses_everything() {
     let (from, to) = pair(&network);
     // So that the two know each other's hardware addresses.
     assert_passes(&from, &to);
-    let loss = KernelImpairment { loss: 1.0, ..nothing };
+    let loss = KernelImpairment {
+        loss: KernelLoss::Independent(1.0),
+        ..nothing.clone()
+    };
     network
         .reshape(midpoint("n1"), midpoint("s1"), &loss, &nothing)
         .unwrap();

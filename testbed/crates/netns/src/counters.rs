@@ -1,0 +1,219 @@
+//! What the links of a wire namespace have carried and dropped, as the kernel counts it.
+
+use std::collections::HashMap;
+
+use netlink_packet_core::NLM_F_DUMP;
+
+use crate::attribute::{find, read_u32, read_u64};
+use crate::error::NetnsError;
+use crate::netlink::Request;
+use crate::network::Network;
+use crate::shape::Midpoint;
+use crate::tc::statistics::{self, QueueStatistics};
+
+// From linux/rtnetlink.h and linux/if_link.h.
+const RTM_GETLINK: u16 = 18;
+const IFLA_STATS64: u16 = 23;
+/// Length of `struct ifinfomsg`.
+const HEADER: usize = 16;
+
+/// A number of packets and their bytes, with Ethernet headers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct PacketCount {
+    /// Packets. A frame that is left whole by segmentation offload is one.
+    pub packets: u64,
+    /// Bytes.
+    pub bytes: u64,
+}
+
+/// What one direction of a link has done since it was set up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct DirectionCounters {
+    /// What came to the link.
+    pub offered: PacketCount,
+    /// What was handed to the other end.
+    pub delivered: PacketCount,
+    /// Packets lost by chance.
+    pub lost: u64,
+    /// Packets that the queue had no room for, or that CoDel dropped.
+    pub overflowed: u64,
+    /// What waits for the rate now.
+    pub queued: PacketCount,
+    /// What waits for its delay now.
+    pub in_flight: PacketCount,
+}
+
+/// The counters of a namespace at one moment.
+#[derive(Debug, Clone, Default)]
+pub struct Counters {
+    queues: HashMap<u32, Vec<QueueStatistics>>,
+    interfaces: HashMap<u32, [PacketCount; 2]>,
+}
+
+impl Network {
+    /// The counters of every queue in a namespace, the kernel's default ones included.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such namespace, or the kernel refuses.
+    pub fn queue_statistics(&self, namespace: &str) -> Result<Vec<QueueStatistics>, NetnsError> {
+        let (_, found) = self.find(namespace)?;
+        let answers = found.netlink().dump(&statistics::list())?;
+        let read = |answer: &Vec<u8>| {
+            statistics::read(answer).ok_or_else(|| NetnsError::Protocol {
+                namespace: namespace.into(),
+                reason: "the description of a queue is incomplete".into(),
+            })
+        };
+        answers.iter().map(read).collect()
+    }
+
+    /// All counters of a wire namespace, read in two requests, for [`Network::direction_counters`].
+    ///
+    /// # Errors
+    ///
+    /// When there is no such namespace, or the kernel refuses.
+    pub fn counters(&self, namespace: &str) -> Result<Counters, NetnsError> {
+        let mut counters = Counters::default();
+        for queue in self.queue_statistics(namespace)? {
+            counters.queues.entry(queue.interface).or_default().push(queue);
+        }
+        let (_, found) = self.find(namespace)?;
+        let answers = found.netlink().dump(&list_interfaces())?;
+        counters.interfaces = answers
+            .iter()
+            .filter_map(|answer| read_interface(answer))
+            .collect();
+        Ok(counters)
+    }
+
+    /// What the direction from one midpoint to another has done; all zero for midpoints that do not exist.
+    #[must_use]
+    pub fn direction_counters(
+        &self,
+        counters: &Counters,
+        from: Midpoint<'_>,
+        to: Midpoint<'_>,
+    ) -> DirectionCounters {
+        let index = |midpoint: Midpoint<'_>| self.interface_index(midpoint.namespace, midpoint.interface);
+        let (Some(source), Some(target)) = (index(from), index(to)) else {
+            return DirectionCounters::default();
+        };
+        let position = self.find(to.namespace).map(|(position, _)| position);
+        let before = position
+            .ok()
+            .and_then(|position| self.pair_before(position, target))
+            .map(|[first, _]| first);
+        let mut found = DirectionCounters {
+            offered: counters.interface(source)[0],
+            delivered: counters.interface(target)[1],
+            ..DirectionCounters::default()
+        };
+        for interface in before.into_iter().chain([target]) {
+            counters.add_queues(interface, &mut found);
+        }
+        found
+    }
+}
+
+impl Counters {
+    /// Received and sent packets of an interface.
+    fn interface(&self, index: u32) -> [PacketCount; 2] {
+        self.interfaces.get(&index).copied().unwrap_or_default()
+    }
+
+    fn add_queues(&self, interface: u32, to: &mut DirectionCounters) {
+        let queues = self.queues.get(&interface).map_or(&[][..], Vec::as_slice);
+        let kind = |kind: &str| queues.iter().find(|queue| queue.kind == kind);
+        let (emulator, bucket) = (kind("netem"), kind("tbf"));
+        let waiting = |queue: Option<&QueueStatistics>| {
+            queue.map_or(PacketCount::default(), |queue| PacketCount {
+                packets: queue.queued_packets.into(),
+                bytes: queue.queued_bytes.into(),
+            })
+        };
+        let drops = |queue: Option<&QueueStatistics>| queue.map_or(0, |queue| u64::from(queue.drops));
+        // What is dropped, or waits, inside the emulator counts as the emulator's as well.
+        let (all, inner) = (waiting(emulator), waiting(bucket));
+        to.queued.packets += inner.packets;
+        to.queued.bytes += inner.bytes;
+        to.in_flight.packets += all.packets.saturating_sub(inner.packets);
+        to.in_flight.bytes += all.bytes.saturating_sub(inner.bytes);
+        to.overflowed += drops(bucket);
+        to.lost += drops(emulator).saturating_sub(drops(bucket));
+    }
+}
+
+fn list_interfaces() -> Request {
+    Request::raw(
+        RTM_GETLINK,
+        vec![0; HEADER],
+        NLM_F_DUMP,
+        "list the interfaces".into(),
+    )
+}
+
+/// The index of an interface with what it received and sent; none when the answer is too short.
+pub(crate) fn read_interface(answer: &[u8]) -> Option<(u32, [PacketCount; 2])> {
+    let index = read_u32(answer, 4)?;
+    // struct rtnl_link_stats64: received and sent packets, received and sent bytes.
+    let statistics = find(answer.get(HEADER..)?, IFLA_STATS64)?;
+    let number = |position: usize| read_u64(statistics, 8 * position);
+    let count = |place: usize| {
+        Some(PacketCount {
+            packets: number(place)?,
+            bytes: number(2 + place)?,
+        })
+    };
+    Some((index, [count(0)?, count(1)?]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::attribute::Attributes;
+
+    #[test]
+    fn interface_counters_are_read() {
+        let mut attributes = Attributes::default();
+        let bytes: Vec<u8> = [7_u64, 8, 700, 800, 0]
+            .iter()
+            .flat_map(|n| n.to_ne_bytes())
+            .collect();
+        attributes.put(IFLA_STATS64, &bytes);
+        let mut answer = vec![0; HEADER];
+        answer[4] = 42;
+        answer.extend(attributes.into_bytes());
+        let count = |packets, bytes| PacketCount { packets, bytes };
+        let expected = Some((42, [count(7, 700), count(8, 800)]));
+        assert_eq!(read_interface(&answer), expected);
+        for length in 0..answer.len() - 8 {
+            assert_eq!(read_interface(&answer[..length]), None, "{length}");
+        }
+    }
+
+    #[test]
+    fn what_is_inside_the_emulator_is_not_counted_twice() {
+        let queue = |kind: &str, drops, queued_packets| QueueStatistics {
+            interface: 5,
+            kind: kind.into(),
+            handle: 0,
+            parent: 0,
+            bytes: 0,
+            packets: 0,
+            drops,
+            overlimits: 0,
+            queued_packets,
+            queued_bytes: queued_packets * 100,
+        };
+        let counters = Counters {
+            queues: HashMap::from([(5, vec![queue("netem", 30, 12), queue("tbf", 20, 4)])]),
+            interfaces: HashMap::new(),
+        };
+        let mut found = DirectionCounters::default();
+        counters.add_queues(5, &mut found);
+        assert_eq!((found.lost, found.overflowed), (10, 20));
+        assert_eq!((found.queued.packets, found.in_flight.packets), (4, 8));
+        assert_eq!((found.queued.bytes, found.in_flight.bytes), (400, 800));
+    }
+}
