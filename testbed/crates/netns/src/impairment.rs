@@ -31,8 +31,8 @@ pub struct KernelImpairment {
     /// Whether a packet that finds the queue empty is held for its own time at the rate, too, as on a real line. Else it leaves at
     /// once, since the token bucket is full.
     pub transmission_time: bool,
-    /// Bytes added to each frame before the rate counts it (preamble, gap and checksum of real Ethernet are 24).
-    pub overhead: u16,
+    /// Bytes by which the rate and the queue count each frame longer or shorter (preamble, gap and checksum of real Ethernet are 24).
+    pub overhead: i32,
     /// What may wait for the rate.
     pub queue: KernelQueue,
     /// Added to every packet.

@@ -42,6 +42,25 @@ pub(crate) struct Egress {
     pub(crate) bucket: Option<(TokenBucket, Leaf)>,
 }
 
+impl Egress {
+    /// Both, where packets before and in the bucket are counted as so many bytes more than they have.
+    fn new(emulator: Option<Emulator>, bucket: Option<(TokenBucket, Leaf)>, overhead: i32) -> Self {
+        let counted = if bucket.is_some() { overhead } else { 0 };
+        // The outermost queue sets what a packet counts for all of them.
+        let inside = if emulator.is_some() { 0 } else { counted };
+        Self {
+            emulator: emulator.map(|emulator| Emulator { counted, ..emulator }),
+            bucket: bucket.map(|(bucket, leaf)| {
+                let bucket = TokenBucket {
+                    overhead: inside,
+                    ..bucket
+                };
+                (bucket, leaf)
+            }),
+        }
+    }
+}
+
 /// The queues of one direction.
 ///
 /// A constant delay before a rate gives the same times and the same drops as one behind it, so one emulator with a bucket inside does
@@ -62,11 +81,9 @@ impl Queues {
         let delays_differ = !impairment.jitter.is_zero() || impairment.reorder > 0.0;
         if bucket.is_some() && (delays_differ || impairment.transmission_time) {
             let first = impairment.decides_about_packets();
-            let before = Egress {
-                emulator: first
-                    .then(|| decisions(impairment, SPARE_PACKETS.saturating_add(queued(bucket.as_ref())))),
-                bucket,
-            };
+            let room = SPARE_PACKETS.saturating_add(queued(bucket.as_ref()));
+            let emulator = first.then(|| decisions(impairment, room));
+            let before = Egress::new(emulator, bucket, impairment.overhead);
             let own_stream = Emulator {
                 // With the seed of the first, it would draw the same numbers, and so delay by what was decided about the loss.
                 seed: impairment.seed.map(|seed| seed ^ 1),
@@ -85,7 +102,7 @@ impl Queues {
         let emulator = needed.then(|| delays(impairment, decisions(impairment, queued(bucket.as_ref()))));
         Self {
             before: None,
-            midpoint: Egress { emulator, bucket },
+            midpoint: Egress::new(emulator, bucket, impairment.overhead),
         }
     }
 }
@@ -157,7 +174,7 @@ fn bucket(impairment: &KernelImpairment, rate: u64, mtu: u32) -> (TokenBucket, L
     let rate = rate / 8;
     let frame = mtu
         .saturating_add(ETHERNET)
-        .saturating_add(u32::from(impairment.overhead));
+        .saturating_add_signed(impairment.overhead.max(0));
     let bytes_in = |time: Duration| {
         let bytes = u128::from(rate) * time.as_nanos() / 1_000_000_000;
         u32::try_from(bytes).unwrap_or(u32::MAX)
@@ -181,7 +198,7 @@ fn bucket(impairment: &KernelImpairment, rate: u64, mtu: u32) -> (TokenBucket, L
             .unwrap_or_else(|| bytes_in(LATENESS).saturating_add(frame))
             .max(frame),
         limit: limit.max(frame),
-        overhead: impairment.overhead,
+        overhead: 0,
     };
     (bucket, leaf)
 }
@@ -203,6 +220,7 @@ impl Default for Emulator {
             limit: 0,
             rate: None,
             overhead: 0,
+            counted: 0,
             seed: None,
         }
     }
@@ -340,6 +358,28 @@ mod tests {
         assert_eq!(second.loss, KernelLoss::Independent(0.0));
         assert_eq!(second.delay, Duration::from_millis(5));
         assert_eq!((first.seed, second.seed), (Some(6), Some(7)));
+    }
+
+    #[test]
+    fn the_outermost_queue_counts_the_overhead() {
+        let counted = |delay| {
+            let impairment = KernelImpairment {
+                overhead: -4,
+                delay: Duration::from_millis(delay),
+                ..rate(1_000_000_000)
+            };
+            let egress = queues(impairment).midpoint;
+            let emulator = egress.emulator.map(|emulator| emulator.counted);
+            (emulator, egress.bucket.unwrap().0.overhead)
+        };
+        assert_eq!(counted(0), (None, -4));
+        assert_eq!(counted(1), (Some(-4), 0));
+        let no_rate = KernelImpairment {
+            overhead: 24,
+            delay: Duration::from_millis(1),
+            ..NOTHING()
+        };
+        assert_eq!(emulator_of(no_rate).counted, 0);
     }
 
     #[test]

@@ -16,6 +16,8 @@ const RTM_NEWQDISC: u16 = 36;
 const RTM_DELQDISC: u16 = 37;
 pub(crate) const TCA_KIND: u16 = 1;
 pub(crate) const TCA_OPTIONS: u16 = 2;
+const TCA_STAB: u16 = 8;
+const TCA_STAB_BASE: u16 = 1;
 
 /// Parent of an interface's own queue.
 pub(crate) const ROOT: u32 = 0xffff_ffff;
@@ -67,6 +69,20 @@ pub(crate) fn remove_queue(index: u32, place: Place, operation: String) -> Reque
         0,
         operation,
     )
+}
+
+/// Has a queue, and those inside it, count each packet as so many bytes more (or less) than it has. A change without this goes back
+/// to none.
+pub(crate) fn put_overhead(attributes: &mut Attributes, overhead: i32) {
+    if overhead == 0 {
+        return;
+    }
+    attributes.nest(TCA_STAB, |stab| {
+        // struct tc_sizespec: logarithms and alignment of cells, overhead; link layer, smallest packet, MTU and table size: none.
+        let mut bytes = vec![0; 24];
+        bytes[4..8].copy_from_slice(&overhead.to_ne_bytes());
+        stab.put(TCA_STAB_BASE, &bytes);
+    });
 }
 
 /// The hook that filters are attached to.
@@ -133,6 +149,11 @@ pub(crate) mod captured {
 
     pub(crate) fn options(body: &[u8]) -> &[u8] {
         crate::attribute::find(&body[HEADERS[1]..], super::TCA_OPTIONS).unwrap()
+    }
+
+    /// How packets are counted longer, if they are.
+    pub(crate) fn overhead(body: &[u8]) -> Option<&[u8]> {
+        crate::attribute::find(&body[HEADERS[1]..], super::TCA_STAB)
     }
 
     pub(crate) fn list(attributes: &[u8]) -> Vec<(u16, Vec<u8>)> {

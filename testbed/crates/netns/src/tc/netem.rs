@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Place, TCA_KIND, TCA_OPTIONS, put_queue};
+use super::{Place, TCA_KIND, TCA_OPTIONS, put_overhead, put_queue};
 use crate::attribute::{Attributes, find, read_text, read_u64};
 use crate::impairment::KernelLoss;
 use crate::netlink::Request;
@@ -53,7 +53,9 @@ pub(crate) struct Emulator {
     /// Bytes per second at which packets leave; none for at once. With a rate, packets never overtake one another.
     pub(crate) rate: Option<u64>,
     /// Bytes added to every packet before the rate counts it.
-    pub(crate) overhead: u16,
+    pub(crate) overhead: i32,
+    /// Bytes that every packet is counted longer (or shorter) in the queues inside.
+    pub(crate) counted: i32,
     /// Start of the random numbers.
     pub(crate) seed: Option<u64>,
 }
@@ -65,6 +67,7 @@ pub(crate) struct Emulator {
 pub(crate) fn put(index: u32, place: Place, emulator: &Emulator, operation: String) -> Request {
     let fill = |attributes: &mut Attributes| {
         attributes.nest_after(TCA_OPTIONS, &fixed(emulator), |options| extend(options, emulator));
+        put_overhead(attributes, emulator.counted);
     };
     put_queue(index, place, "netem", fill, operation)
 }
@@ -115,7 +118,7 @@ fn extend(options: &mut Attributes, emulator: &Emulator) {
         TCA_NETEM_RATE,
         &[
             u32::try_from(rate).unwrap_or(u32::MAX),
-            u32::from(emulator.overhead),
+            emulator.overhead.cast_unsigned(),
             0,
             0,
         ],
@@ -173,7 +176,7 @@ fn probability(value: f64) -> u32 {
 mod tests {
     use super::*;
     use crate::tc::ROOT;
-    use crate::tc::captured::{Captured, list, options};
+    use crate::tc::captured::{Captured, list, options, overhead};
 
     const PLACE: Place = Place {
         parent: ROOT,
@@ -194,6 +197,7 @@ mod tests {
         let (kind, flags, body) = request.parts();
         assert_eq!((kind, flags), (captured.kind, captured.flags));
         assert_eq!(&body[..20], captured.header());
+        assert_eq!(overhead(body), overhead(&captured.body));
         let (ours, theirs) = (options(body), captured.options());
         assert_eq!(ours[..FIXED], theirs[..FIXED]);
         let ours = list(&ours[FIXED..]);
@@ -316,6 +320,20 @@ mod tests {
         assert_same(
             &emulator,
             "tc qdisc replace dev mb root handle 1: netem limit 1000 rate 1mbit 24",
+        );
+    }
+
+    #[test]
+    fn counting_packets_shorter_is_what_tc_sends() {
+        let emulator = Emulator {
+            delay: Duration::from_millis(5),
+            limit: 6000,
+            counted: -10,
+            ..nothing()
+        };
+        assert_same(
+            &emulator,
+            "tc qdisc replace dev mb root handle 1: stab overhead -10 netem limit 6000 delay 5ms",
         );
     }
 

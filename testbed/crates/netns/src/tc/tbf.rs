@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Place, TCA_OPTIONS, put_queue};
+use super::{Place, TCA_OPTIONS, put_overhead, put_queue};
 use crate::netlink::Request;
 
 // From linux/pkt_sched.h.
@@ -25,8 +25,8 @@ pub(crate) struct TokenBucket {
     pub(crate) burst: u32,
     /// Bytes that may wait.
     pub(crate) limit: u32,
-    /// Bytes added to every frame before it is counted.
-    pub(crate) overhead: u16,
+    /// Bytes that every frame is counted longer (or shorter), here and in the queue inside.
+    pub(crate) overhead: i32,
 }
 
 /// Creates the queue or changes its parameters; packets in it stay.
@@ -45,6 +45,7 @@ pub(crate) fn put(index: u32, place: Place, bucket: &TokenBucket, operation: Str
                     options.put(TCA_TBF_RATE64, &bucket.rate.to_ne_bytes());
                 }
             });
+            put_overhead(attributes, bucket.overhead);
         },
         operation,
     )
@@ -53,7 +54,8 @@ pub(crate) fn put(index: u32, place: Place, bucket: &TokenBucket, operation: Str
 /// `struct tc_tbf_qopt`: rate, peak rate (none), limit, burst as time, smallest unit of the peak rate.
 fn parameters(bucket: &TokenBucket) -> Vec<u8> {
     let mut bytes = vec![CELL_LOG, LINKLAYER_ETHERNET];
-    bytes.extend_from_slice(&bucket.overhead.to_ne_bytes());
+    // Its own overhead would be counted for the rate, but not for what waits.
+    bytes.extend_from_slice(&0_u16.to_ne_bytes());
     bytes.extend_from_slice(&(-1_i16).to_ne_bytes());
     bytes.extend_from_slice(&0_u16.to_ne_bytes());
     // All ones means: see the 64-bit attribute.
@@ -75,7 +77,7 @@ fn burst_ticks(bucket: &TokenBucket) -> u32 {
 mod tests {
     use super::*;
     use crate::tc::ROOT;
-    use crate::tc::captured::{Captured, list, options};
+    use crate::tc::captured::{Captured, list, options, overhead};
 
     /// The rate table, which we do not send.
     const TCA_TBF_RTAB: u16 = 2;
@@ -103,6 +105,7 @@ mod tests {
             }
         }
         assert_eq!(ours, expected);
+        assert_eq!(overhead(body), overhead(&captured.body));
     }
 
     #[test]
@@ -143,7 +146,7 @@ mod tests {
         };
         assert_same(
             &bucket,
-            "tc qdisc replace dev mb root handle 2: tbf rate 1mbit burst 3036 limit 24288 overhead 24",
+            "tc qdisc replace dev mb root handle 2: stab overhead 24 tbf rate 1mbit burst 3036 limit 24288",
         );
     }
 

@@ -344,3 +344,49 @@ fn jitter_behind_a_rate_keeps_queue_and_loss_apart() {
     link.set(&impairment);
     link.close();
 }
+
+#[test]
+fn changes_under_way_lose_and_double_nothing() {
+    let Some(_guard) = with_netem() else { return };
+    let impairment = |milliseconds, rate| KernelImpairment {
+        delay: Duration::from_millis(milliseconds),
+        jitter: Duration::from_millis(1),
+        rate: Some(rate),
+        burst: Some(20_000),
+        queue: KernelQueue::Packets(1000),
+        ..NOTHING()
+    };
+    let link = Link::new(&impairment(20, 50_000_000));
+    let arrived = std::thread::scope(|scope| {
+        let receiver = scope.spawn(|| link.receive());
+        for round in 0..40 {
+            link.send(5, 100);
+            link.set(&impairment(10 + round % 3 * 10, 50_000_000 + round * 1_000_000));
+        }
+        receiver.join().unwrap()
+    });
+    let counters = link.counters();
+    assert_eq!(arrived.len(), 200, "{counters:?}");
+    assert_eq!((counters.lost, counters.overflowed), (0, 0), "{counters:?}");
+    link.close();
+}
+
+#[test]
+fn a_queue_in_bytes_counts_the_overhead() {
+    let Some(_guard) = with_netem() else { return };
+    // 1042 bytes each as they are, 1142 as they are counted: ten and nine in the queue.
+    for (overhead, waiting) in [(0, 10), (100, 9), (-42, 10)] {
+        let link = Link::new(&KernelImpairment {
+            rate: Some(8_000),
+            burst: Some(1618),
+            overhead,
+            queue: KernelQueue::Bytes(10_450),
+            ..NOTHING()
+        });
+        link.send(20, 1000);
+        let counters = link.counters();
+        assert_eq!(counters.queued.packets, waiting, "{overhead}: {counters:?}");
+        link.set(&NOTHING());
+        link.close();
+    }
+}
