@@ -1,0 +1,109 @@
+//! What untrusted input meets first, as one function for each kind of input: it may be refused, but never panics, and takes time and
+//! memory in proportion to its length.
+//!
+//! `fuzz/` has a cargo-fuzz target for each (nightly toolchain); `tests/corpus.rs` runs them on the stable one, over the same corpus
+//! and over changed copies of it.
+
+use dfaas_model::{Loader, load_scenario, load_topology, plan};
+
+/// The most nodes whose plan is made as well: addresses and routes of a large topology take long, and were asked for.
+const PLANNED_NODES: usize = 300;
+
+/// One kind of input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Target {
+    /// A topology file.
+    Topology,
+    /// A scenario file, on a small topology.
+    Scenario,
+    /// A trace of a link, in each of its forms.
+    Trace,
+    /// What the kernel answers over netlink.
+    Netlink,
+}
+
+impl Target {
+    /// All of them.
+    pub const ALL: [Target; 4] = [Target::Topology, Target::Scenario, Target::Trace, Target::Netlink];
+
+    /// Its name, which is that of its cargo-fuzz target and of its directory in `fuzz/corpus`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Target::Topology => "topology",
+            Target::Scenario => "scenario",
+            Target::Trace => "trace",
+            Target::Netlink => "netlink",
+        }
+    }
+
+    /// Gives it an input.
+    pub fn run(self, input: &[u8]) {
+        match self {
+            Target::Topology => topology(input),
+            Target::Scenario => scenario(input),
+            Target::Trace => trace(input),
+            Target::Netlink => dfaas_netns::decode(input),
+        }
+    }
+}
+
+/// Every file there is, by path.
+struct Files<'a>(&'a [(&'a str, &'a str)]);
+
+impl Loader for Files<'_> {
+    fn load(&self, path: &str) -> Result<String, String> {
+        let file = self.0.iter().find(|(name, _)| *name == path);
+        file.map(|(_, text)| (*text).to_owned())
+            .ok_or_else(|| "no such file".to_owned())
+    }
+}
+
+fn topology(input: &[u8]) {
+    // The file loader reads UTF-8 only.
+    let Ok(text) = std::str::from_utf8(input) else {
+        return;
+    };
+    // It may include itself.
+    let files = Files(&[("lab.yaml", text)]);
+    match load_topology("lab.yaml", &files, &[]) {
+        Ok(topology) if topology.nodes.len() <= PLANNED_NODES => {
+            let planned = plan(&topology);
+            drop(planned.map(|plan| plan.to_string()));
+        }
+        Ok(_) => {}
+        Err(error) => drop(error.to_string()),
+    }
+}
+
+fn scenario(input: &[u8]) {
+    let Ok(text) = std::str::from_utf8(input) else {
+        return;
+    };
+    let topology = "name: lab
+nodes: { a: { kind: client }, b: { kind: dfaas, functions: { figlet: { maxrate: 10 } } } }
+links: [ { endpoints: [a, b], delay: 5ms } ]
+";
+    let files = Files(&[("run.yaml", text), ("lab.yaml", topology)]);
+    if let Err(error) = load_scenario("run.yaml", &files, &[]) {
+        drop(error.to_string());
+    }
+}
+
+fn trace(input: &[u8]) {
+    let Ok(text) = std::str::from_utf8(input) else {
+        return;
+    };
+    for name in ["link.trace", "link.csv"] {
+        let topology = format!(
+            "name: lab
+nodes: {{ a: {{ kind: host }}, b: {{ kind: host }} }}
+links: [ {{ endpoints: [a, b], trace: {name} }} ]
+"
+        );
+        let files = Files(&[("lab.yaml", &topology), (name, text)]);
+        if let Err(error) = load_topology("lab.yaml", &files, &[]) {
+            drop(error.to_string());
+        }
+    }
+}
