@@ -1,6 +1,6 @@
 #!/bin/bash
 # Every test, privileged ones included. Needs root for those; without root they say that they are skipped.
-# DFAAS_REQUIRE=root,haproxy,programs,go turns a skip into a failure.
+# DFAAS_REQUIRE=root,haproxy,programs,go,vm turns a skip into a failure.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 started=$SECONDS
@@ -29,9 +29,14 @@ results=$(mktemp)
 trap 'rm -f "$results"' EXIT
 cargo test --workspace --no-fail-fast 2>&1 | tee "$results"
 
+step "another kernel"
+guest=0
+ci/guest.sh 2>&1 | tee -a "$results" || guest=1
+
 step "scenarios"
 passed=$(awk '/^test result:/ { sum += $4 } END { print sum + 0 }' "$results")
 failed=$(awk '/^test result:/ { sum += $6 } END { print sum + 0 }' "$results")
+failed=$((failed + guest))
 if [ "$(id -u)" -eq 0 ]; then
   runs=$(mktemp -d)
   trap 'rm -rf "$results" "$runs"' EXIT

@@ -20,28 +20,6 @@ links:
   - { endpoints: [b, s], delay: 5ms }
 ";
 
-/// Round-trip times in milliseconds that `ping` saw.
-fn ping(lab: &Lab, from: &str, to: &str, count: u32) -> Vec<f64> {
-    let output = lab.ok(&[
-        "exec",
-        "-l",
-        &lab.name,
-        from,
-        "--",
-        "ping",
-        "-i",
-        "0.05",
-        "-c",
-        &count.to_string(),
-        to,
-    ]);
-    output
-        .lines()
-        .filter_map(|line| line.split_once("time="))
-        .map(|(_, rest)| rest.split(' ').next().unwrap().parse().unwrap())
-        .collect()
-}
-
 #[test]
 fn a_lab_has_the_delays_of_its_file_and_leaves_nothing_behind() {
     if !root() {
@@ -49,7 +27,7 @@ fn a_lab_has_the_delays_of_its_file_and_leaves_nothing_behind() {
     }
     let lab = Lab::new(PAIR);
     lab.up();
-    let times = ping(&lab, "a", "b", 10); // by name, from /etc/hosts
+    let times = lab.ping("a", "b", 10); // by name, from /etc/hosts
     assert_eq!(times.len(), 10, "no packet is lost");
     let fastest = times.iter().copied().fold(f64::INFINITY, f64::min);
     assert!(

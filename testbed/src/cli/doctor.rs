@@ -133,7 +133,7 @@ fn network_features() -> Vec<Finding> {
             finding(
                 "netem",
                 Verdict::Limited,
-                "not in this kernel: delay, jitter and loss use backend `wire`",
+                "not in this kernel: delay, jitter, loss and rates below 100 Mbit/s use backend `wire`",
             )
         },
         if tbf {

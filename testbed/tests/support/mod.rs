@@ -128,6 +128,18 @@ impl Lab {
         serde_json::from_str(&self.ok(arguments)).unwrap()
     }
 
+    /// Round-trip times in milliseconds that `ping` saw.
+    pub fn ping(&self, from: &str, to: &str, count: u32) -> Vec<f64> {
+        let count = count.to_string();
+        let ping = ["ping", "-i", "0.05", "-c", &count, to];
+        let output = self.ok(&[&["exec", "-l", &self.name, from, "--"][..], &ping].concat());
+        output
+            .lines()
+            .filter_map(|line| line.split_once("time="))
+            .map(|(_, rest)| rest.split(' ').next().unwrap().parse().unwrap())
+            .collect()
+    }
+
     pub fn supervisor_pid(&self) -> i32 {
         let text = std::fs::read_to_string(self.state().join(&self.name).join("supervisor.json")).unwrap();
         let identity: serde_json::Value = serde_json::from_str(&text).unwrap();

@@ -1,0 +1,36 @@
+#!/bin/bash
+# The tests that need a kernel with netem and cgroup v2, in the virtual machine of ci/vm.sh. Builds them first, on this machine.
+# DFAAS_REQUIRE=vm turns "this machine cannot run it" into a failure.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+if ! reason=$(ci/vm.sh --fetch 2>&1); then
+  case ",${DFAAS_REQUIRE:-}," in
+    *,vm,*) echo "vm is required: $reason" >&2; exit 1 ;;
+  esac
+  echo "skipped: no virtual machine: $reason" >&2
+  exit 0
+fi
+
+# The programs of the tests, as `cargo test --workspace` has built them: with fewer packages chosen, their dependencies would have
+# other features and be built once more.
+built=$(cargo test --quiet --workspace --no-run --message-format=json |
+  jq -r 'select(.executable != null and .target.kind == ["test"]) | "\(.target.name) \(.executable)"')
+program() { # target
+  awk -v name="$1" '$1 == name { print $2 }' <<<"$built"
+}
+links=$(program privileged)
+nodes=$(program node)
+labs=$(program kernel_links)
+limits=$(program labs)
+
+# What is required here is what the guest has, whatever this machine's own tests require.
+export DFAAS_REQUIRE=root,netem
+exec ci/vm.sh -t 400 bash -c '
+failed=0
+run() { printf "\n-- %s\n" "$*"; "$@" || failed=1; }
+run "$1" --test-threads=1 netem:: shape::
+run "$2" cgroups::
+run "$3" --test-threads=1
+run "$4" --test-threads=1 limits_hold
+exit $failed' guest "$links" "$nodes" "$labs" "$limits"
