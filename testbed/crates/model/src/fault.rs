@@ -136,6 +136,10 @@ pub enum Fault {
     BadPort { text: String },
     #[error("port {port} of this machine is published twice")]
     PortClash { port: String },
+    #[error("`{text}` is not an uplink")]
+    BadUplink { text: String },
+    #[error("port {port} of the node leads to two places")]
+    UplinkClash { port: u16 },
     #[error("`{text}` is not a volume")]
     BadVolume { text: String },
     // Scenarios.

@@ -31,7 +31,7 @@ pub use schema::{scenario_schema, topology_schema};
 pub use topology::{
     AgentSettings, Backend, BasicAuth, DEFAULT_RECALC_PERIOD, DEFAULT_SEED, DriverKind, Endpoint,
     FaasSettings, Function, Impairment, ImpairmentChange, InterfaceSettings, JitterDistribution, Limits,
-    Link, Node, NodeKind, PRESETS, PortMapping, Preset, Topology, Volume, load_topology,
+    Link, Node, NodeKind, PRESETS, PortMapping, Preset, Topology, Uplink, Volume, load_topology,
 };
 pub use trace::{DELIVERY_BYTES, LONGEST_TRACE, Playback, Trace, TraceStep};
 pub use units::{BitRate, ByteSize, Percent, QueueLimit, RequestRate, TimeSpan};

@@ -14,7 +14,7 @@ use crate::supervisor::lab::Lab;
 use crate::supervisor::links::Links;
 use crate::supervisor::reporter::Reporter;
 use crate::supervisor::services::{Peer, ServiceContext};
-use crate::supervisor::splice::BoundPort;
+use crate::supervisor::splice::{BoundPort, OpenUplink};
 use crate::supervisor::{network, ready};
 
 /// Binds the published ports: a taken one is the cheapest failure, so it comes first.
@@ -27,6 +27,17 @@ pub(crate) async fn bind_ports(lab: &Lab) -> Result<Vec<BoundPort>, LabError> {
         }
     }
     Ok(bound)
+}
+
+/// Opens the ways out of the lab, before anything runs that may want to use them.
+pub(crate) async fn open_uplinks(lab: &Lab, network: &Arc<Network>) -> Result<Vec<OpenUplink>, LabError> {
+    let mut open = Vec::new();
+    for node in lab.request.topology.nodes.values() {
+        for uplink in &node.uplink {
+            open.push(OpenUplink::open(network, &node.name, uplink).await?);
+        }
+    }
+    Ok(open)
 }
 
 /// Builds namespaces, links and addresses, and hands the links to their carriers.

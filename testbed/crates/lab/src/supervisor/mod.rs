@@ -145,6 +145,9 @@ async fn start(lab: &Arc<Lab>, reporter: &Reporter, tasks: &mut JoinSet<()>) -> 
         for port in ports {
             tasks.spawn(port.serve(Arc::clone(&network)));
         }
+        for uplink in bring_up::open_uplinks(lab, &network).await? {
+            tasks.spawn(uplink.serve());
+        }
     }
     bring_up::start_nodes(lab, reporter).await
 }

@@ -1,10 +1,11 @@
-//! Ways into a node that cross no link: one socket in the host's namespace, one in the node's, bytes copied between.
+//! Ways into a node and out of it that cross no link: one socket in the host's namespace, one in the node's, bytes copied between.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
+use dfaas_model::Uplink;
 use dfaas_netns::Network;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
@@ -36,6 +37,76 @@ fn tcp_socket() -> std::io::Result<OwnedFd> {
     Ok(socket(AddressFamily::Inet, SockType::Stream, flags, None)?)
 }
 
+/// A port of a node that leads out of the lab.
+#[derive(Debug)]
+pub(crate) struct OpenUplink {
+    node: String,
+    host: SocketAddr,
+    listener: TcpListener,
+}
+
+impl OpenUplink {
+    /// Listens inside the node. Nothing else can have taken the port: services start later.
+    pub(crate) async fn open(network: &Arc<Network>, node: &str, uplink: &Uplink) -> Result<Self, LabError> {
+        let failed = |reason: String| LabError::Node {
+            node: node.to_owned(),
+            reason: format!("its uplink {uplink} cannot be opened: {reason}"),
+        };
+        let (inside, namespace, port) = (Arc::clone(network), node.to_owned(), uplink.node_port);
+        let listener = tokio::task::spawn_blocking(move || inside.enter(&namespace, move || listen(port)))
+            .await
+            .map_err(|error| failed(error.to_string()))?
+            .map_err(|error| failed(error.to_string()))?
+            .and_then(TcpListener::from_std)
+            .map_err(|error| failed(error.to_string()))?;
+        Ok(Self {
+            node: node.to_owned(),
+            host: uplink.host,
+            listener,
+        })
+    }
+
+    /// Accepts and splices until the task is dropped. Where nobody listens outside, the connection ends at once.
+    pub(crate) async fn serve(self) {
+        loop {
+            let Some(inside) = accept(&self.listener, &self.node).await else {
+                continue;
+            };
+            let (node, host) = (self.node.clone(), self.host);
+            tokio::spawn(async move {
+                let outside = tokio::time::timeout(CONNECT_LIMIT, TcpStream::connect(host)).await;
+                let ended = match outside {
+                    Ok(Ok(outside)) => copy(inside, outside).await,
+                    Ok(Err(error)) => Err(error),
+                    Err(_) => Err(std::io::ErrorKind::TimedOut.into()),
+                };
+                if let Err(error) = ended {
+                    tracing::debug!(node, %host, %error, "a connection out of the lab ended");
+                }
+            });
+        }
+    }
+}
+
+fn listen(port: u16) -> std::io::Result<std::net::TcpListener> {
+    let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, port))?;
+    listener.set_nonblocking(true)?;
+    Ok(listener)
+}
+
+/// The next connection; none for a failure, after a pause.
+async fn accept(listener: &TcpListener, node: &str) -> Option<TcpStream> {
+    match listener.accept().await {
+        Ok((client, _)) => Some(client),
+        Err(error) => {
+            // Out of descriptors, most likely: the connections under way must end first.
+            tracing::warn!(node, %error, "cannot accept a connection");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            None
+        }
+    }
+}
+
 /// A published port that is bound but does not serve yet: a taken port is noticed before anything is created.
 #[derive(Debug)]
 pub(crate) struct BoundPort {
@@ -65,14 +136,8 @@ impl BoundPort {
     /// Accepts and splices until the task is dropped.
     pub(crate) async fn serve(self, network: Arc<Network>) {
         loop {
-            let client = match self.listener.accept().await {
-                Ok((client, _)) => client,
-                Err(error) => {
-                    // Out of descriptors, most likely: the connections under way must end first.
-                    tracing::warn!(node = self.node, %error, "cannot accept on a published port");
-                    tokio::time::sleep(Duration::from_millis(100)).await;
-                    continue;
-                }
+            let Some(client) = accept(&self.listener, &self.node).await else {
+                continue;
             };
             let (network, node, port) = (Arc::clone(&network), self.node.clone(), self.node_port);
             tokio::spawn(async move {
@@ -84,10 +149,14 @@ impl BoundPort {
     }
 }
 
-async fn splice(mut client: TcpStream, network: &Arc<Network>, node: &str, port: u16) -> std::io::Result<()> {
-    client.set_nodelay(true)?;
-    let mut inside = connect(network, node, port).await?;
-    inside.set_nodelay(true)?;
-    tokio::io::copy_bidirectional(&mut client, &mut inside).await?;
+async fn splice(client: TcpStream, network: &Arc<Network>, node: &str, port: u16) -> std::io::Result<()> {
+    let inside = connect(network, node, port).await?;
+    copy(client, inside).await
+}
+
+async fn copy(mut one: TcpStream, mut other: TcpStream) -> std::io::Result<()> {
+    one.set_nodelay(true)?;
+    other.set_nodelay(true)?;
+    tokio::io::copy_bidirectional(&mut one, &mut other).await?;
     Ok(())
 }

@@ -117,6 +117,7 @@ impl fmt::Display for Action {
             Action::StartService { node, service } => write!(formatter, "{node}  {service}"),
             Action::RunCommand { node, command } => write!(formatter, "{node}  {command}"),
             Action::PublishPort { node, mapping } => write!(formatter, "{node}  {mapping}"),
+            Action::OpenUplink { node, uplink } => write!(formatter, "{node}  {uplink}"),
         }
     }
 }

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
-use crate::topology::{Backend, Impairment, Limits, PortMapping};
+use crate::topology::{Backend, Impairment, Limits, PortMapping, Uplink};
 
 /// One step of a plan.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -125,6 +125,13 @@ pub enum Action {
         /// From where to where.
         mapping: PortMapping,
     },
+    /// A port of a node leads out of the lab.
+    OpenUplink {
+        /// Node.
+        node: String,
+        /// From where to where.
+        uplink: Uplink,
+    },
     /// Waits until a node serves requests and knows its peers.
     AwaitReady {
         /// Node.
@@ -194,7 +201,7 @@ impl Action {
             Action::StartNode { .. } => "nodes",
             Action::StartService { .. } => "services",
             Action::RunCommand { .. } => "commands",
-            Action::PublishPort { .. } => "ports",
+            Action::PublishPort { .. } | Action::OpenUplink { .. } => "ports",
             Action::AwaitReady { .. } => "ready",
         }
     }

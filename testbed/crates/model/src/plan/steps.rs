@@ -274,6 +274,13 @@ impl<'a> Builder<'a> {
             );
             ready = vec![step];
         }
+        for uplink in &node.uplink {
+            let action = Action::OpenUplink {
+                node: name.to_owned(),
+                uplink: uplink.clone(),
+            };
+            ready.push(self.graph.add(action, ready.clone()));
+        }
         for command in &node.exec {
             let action = Action::RunCommand {
                 node: name.to_owned(),

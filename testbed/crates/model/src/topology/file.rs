@@ -152,6 +152,10 @@ pub(crate) struct NodeFile {
     /// Ports of this machine that lead into the node: `"8081:80"` or `"ADDRESS:8081:80"`; on 127.0.0.1 unless an
     /// address is given.
     pub(crate) ports: Option<Vec<Spanned<String>>>,
+    /// Services of this machine that the node reaches on its own 127.0.0.1: `"5432"`, `"PORT:5432"` for another port in
+    /// the node, or `"PORT:ADDRESS:5432"` for another machine that this one reaches. Nothing else of this machine's network
+    /// is open to it, and nothing at all when absent. These connections cross no link.
+    pub(crate) uplink: Option<Vec<Spanned<String>>>,
     /// Processors it may use, 0.5 for half of one.
     pub(crate) cpus: Option<Spanned<f64>>,
     /// Memory it may use.

@@ -21,7 +21,8 @@ pub use impairment::{Impairment, ImpairmentChange, JitterDistribution};
 pub use preset::{PRESETS, Preset};
 pub use topology::{
     AgentSettings, Backend, BasicAuth, DEFAULT_RECALC_PERIOD, DEFAULT_SEED, DriverKind, Endpoint,
-    FaasSettings, Function, InterfaceSettings, Limits, Link, Node, NodeKind, PortMapping, Topology, Volume,
+    FaasSettings, Function, InterfaceSettings, Limits, Link, Node, NodeKind, PortMapping, Topology, Uplink,
+    Volume,
 };
 
 use crate::document::overrides::{self, Assignment};

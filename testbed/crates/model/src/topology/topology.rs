@@ -1,6 +1,6 @@
 //! A validated topology: every reference resolved, every unit typed, every default applied.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -119,6 +119,8 @@ pub struct Node {
     pub faas: FaasSettings,
     /// Ports of the host that lead into it.
     pub ports: Vec<PortMapping>,
+    /// Services outside that it reaches.
+    pub uplink: Vec<Uplink>,
     /// What it may use of the machine.
     pub limits: Limits,
     /// Environment of everything that is started in it.
@@ -209,6 +211,21 @@ impl std::fmt::Display for PortMapping {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let host = std::net::SocketAddr::new(self.host_address, self.host_port);
         write!(formatter, "{host} → {}", self.node_port)
+    }
+}
+
+/// A port of a node's own loopback interface that leads out of the lab.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Uplink {
+    /// Port of the node, on 127.0.0.1.
+    pub node_port: u16,
+    /// Where it leads: an address as the host sees it, 127.0.0.1 unless given.
+    pub host: SocketAddr,
+}
+
+impl std::fmt::Display for Uplink {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{} → {}", self.node_port, self.host)
     }
 }
 

@@ -304,3 +304,21 @@ links:
     let text = serde_json::to_string(&plan).unwrap();
     assert_eq!(serde_json::from_str::<dfaas_model::Plan>(&text).unwrap(), plan);
 }
+
+#[test]
+fn uplinks_name_a_port_of_the_node_and_a_place_outside() {
+    let lab = topology(
+        "nodes: { a: { kind: host, uplink: ['5432', '8000:80', '53:192.0.2.7:5353', '54:[2001:db8::1]:53'] }, b: { kind: host } }",
+    );
+    let uplinks: Vec<String> = lab.nodes["a"].uplink.iter().map(ToString::to_string).collect();
+    let expected = [
+        "5432 → 127.0.0.1:5432",
+        "8000 → 127.0.0.1:80",
+        "53 → 192.0.2.7:5353",
+        "54 → [2001:db8::1]:53",
+    ];
+    assert_eq!(uplinks, expected);
+    assert_eq!(lab.nodes["b"].uplink, []);
+    let printed = plan(&lab).unwrap().to_string();
+    assert!(printed.contains("a  8000 → 127.0.0.1:80"), "{printed}");
+}

@@ -165,6 +165,7 @@ fn complete(name: &str, kind: NodeKind, span: Span, file: &NodeFile, problems: &
         },
         faas: faas(file),
         ports: mappings,
+        uplink: ports::uplinks(file.uplink.as_deref().unwrap_or_default(), problems),
         limits: limits(file, problems),
         env: text_map(file.env.as_ref(), problems),
         volumes: file

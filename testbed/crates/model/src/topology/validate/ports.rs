@@ -1,9 +1,9 @@
-//! Published ports and volumes.
+//! Published ports, uplinks and volumes.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use super::super::topology::{PortMapping, Volume};
+use super::super::topology::{PortMapping, Uplink, Volume};
 use super::nodes::CheckedNodes;
 use crate::document::spanned::Spanned;
 use crate::document::tree::Span;
@@ -67,6 +67,52 @@ pub(super) fn check(nodes: &CheckedNodes, problems: &mut Problems) {
             others.push((address, *span));
         }
     }
+}
+
+/// Reads the uplinks of a node: `5432`, `15432:5432`, `15432:ADDRESS:5432` or `15432:[ADDRESS]:5432`.
+pub(super) fn uplinks(texts: &[Spanned<String>], problems: &mut Problems) -> Vec<Uplink> {
+    let mut uplinks: Vec<(Uplink, Span)> = Vec::new();
+    for text in texts {
+        let Some(uplink) = parse_uplink(&text.value) else {
+            let fault = Fault::BadUplink {
+                text: text.value.clone(),
+            };
+            problems.add(Problem::new(fault, text.span).help(
+                "write it like `5432` (a port of this machine), `15432:5432` (another port in the node) or `15432:192.0.2.7:5432`",
+            ));
+            continue;
+        };
+        if let Some((_, first)) = uplinks
+            .iter()
+            .find(|(other, _)| other.node_port == uplink.node_port)
+        {
+            let fault = Fault::UplinkClash {
+                port: uplink.node_port,
+            };
+            problems.add(
+                Problem::new(fault, text.span)
+                    .label("again here")
+                    .also(*first, "first here"),
+            );
+        }
+        uplinks.push((uplink, text.span));
+    }
+    uplinks.into_iter().map(|(uplink, _)| uplink).collect()
+}
+
+fn parse_uplink(text: &str) -> Option<Uplink> {
+    let (node_port, host) = match text.split_once(':') {
+        None => (text, SocketAddr::from((Ipv4Addr::LOCALHOST, text.parse().ok()?))),
+        Some((node_port, host)) => {
+            let host = match host.parse() {
+                Ok(address) => address,
+                Err(_) => SocketAddr::from((Ipv4Addr::LOCALHOST, host.parse().ok()?)),
+            };
+            (node_port, host)
+        }
+    };
+    let node_port = node_port.parse().ok()?;
+    (node_port != 0 && host.port() != 0).then_some(Uplink { node_port, host })
 }
 
 /// Reads `SOURCE:TARGET`, `SOURCE:TARGET:ro` or `SOURCE:TARGET:rw`.
