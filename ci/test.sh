@@ -61,6 +61,18 @@ else
   echo "skipped: sabotage needs root"
 fi
 
+step "conformance of links"
+if [ "$(id -u)" -eq 0 ]; then
+  if target/debug/dfaas-conformance --backend wire; then
+    passed=$((passed + 1))
+  else
+    echo "FAILED: conformance of the wire backend" >&2
+    failed=$((failed + 1))
+  fi
+else
+  echo "skipped: conformance needs root"
+fi
+
 step "done"
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]

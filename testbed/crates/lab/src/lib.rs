@@ -4,6 +4,7 @@
 //! line program). The supervisor owns every descriptor of the lab; when it dies, the kernel takes the lab apart, and
 //! what the kernel does not know about is in the ledger for the next command.
 
+mod bare;
 mod error;
 mod keys;
 mod labs;
@@ -14,6 +15,7 @@ mod state;
 mod supervisor;
 mod tools;
 
+pub use bare::BareNetwork;
 pub use error::LabError;
 pub use labs::{LabRow, choose, connect, list, take_down};
 pub use launch::{SUPERVISOR_VERB, start};

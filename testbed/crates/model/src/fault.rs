@@ -81,8 +81,6 @@ pub enum Fault {
     LongInterface { interface: String, length: usize },
     #[error("interface `{interface}` of `{node}` has no link")]
     UnlinkedInterface { node: String, interface: String },
-    #[error("jitter {jitter} is more than the delay of {delay}")]
-    JitterOverDelay { jitter: String, delay: String },
     // Traces and tables.
     #[error("the trace {name} is empty")]
     EmptyTrace { name: String },

@@ -212,10 +212,21 @@ fn one_way_delays(sender: UdpSocket, receiver: &UdpSocket, count: u32, gap: Dura
         .collect()
 }
 
-/// 200 links with 50 packets per second each.
+/// 200 links: with 50 small packets per second each, and with 1 Mbit/s of full frames each.
 fn links() {
+    many_links("50 packets/s", 50, 100, five_milliseconds());
+    let limited = Impairment {
+        rate: Some(2_000_000),
+        ..Impairment::delayed(Duration::from_millis(20))
+    };
+    // 1514 bytes of frame each: 82.6 per second are 1 Mbit/s.
+    many_links("1 Mbit/s", 83, 1472, limited);
+}
+
+/// Sends evenly on 200 links, `rate` packets of `length` bytes per second on each.
+fn many_links(name: &str, rate: u32, length: usize, impairment: Impairment) {
     let network = Network::new(200);
-    let engine = start(&network, &five_milliseconds());
+    let engine = start(&network, &impairment);
     let senders: Vec<UdpSocket> = (0..200)
         .map(|link| {
             let sender = network.left.udp((address(link, 1), 0).into());
@@ -224,17 +235,18 @@ fn links() {
         })
         .collect();
     let _sink = network.right.udp(([0, 0, 0, 0], 4000).into());
+    let payload = vec![0; length];
     let before = engine_time();
     let start = Instant::now();
     let mut sent = 0_u32;
     while start.elapsed() < SECONDS {
-        senders[sent as usize % 200].send(&[0; 100]).unwrap();
+        senders[sent as usize % 200].send(&payload).unwrap();
         sent += 1;
-        let ahead = Duration::from_secs_f64(f64::from(sent) / 10_000.0).saturating_sub(start.elapsed());
-        std::thread::sleep(ahead);
+        let due = Duration::from_secs_f64(f64::from(sent) / f64::from(rate * 200));
+        std::thread::sleep(due.saturating_sub(start.elapsed()));
     }
     let share = (engine_time() - before) / start.elapsed().as_secs_f64();
-    std::thread::sleep(Duration::from_millis(20));
+    std::thread::sleep(Duration::from_millis(50));
     let statistics = engine.statistics();
     let delivered: u64 = statistics.iter().map(|link| link.forward.delivered.packets).sum();
     let mut lateness = dfaas_wire::Lateness::default();
@@ -242,10 +254,11 @@ fn links() {
         .iter()
         .for_each(|link| lateness.merge(&link.forward.lateness));
     println!(
-        "links  200 x 50 packets/s: {sent} sent, {delivered} delivered, engine {:.1} % of a core, lateness mean {:?} p99 <= {:?}, {:?}",
+        "links  200 x {name}: {sent} sent, {delivered} delivered, engine {:.1} % of a core, lateness mean {:?} p99 <= {:?} max {:?}, {:?}",
         share * 100.0,
         lateness.mean(),
         lateness.quantile(0.99),
+        lateness.maximum(),
         engine.scheduling(),
     );
     let before = engine_time();
@@ -328,11 +341,19 @@ fn flood() {
     let elapsed = start.elapsed().as_secs_f64();
     stop.store(true, Ordering::Relaxed);
     flooders.into_iter().for_each(|flooder| flooder.join().unwrap());
-    let flooded = &engine.statistics()[0].forward;
+    let statistics = engine.statistics();
+    let flooded = &statistics[0].forward;
+    let mut lateness = dfaas_wire::Lateness::default();
+    statistics[1..]
+        .iter()
+        .for_each(|link| lateness.merge(&link.forward.lateness));
     println!(
-        "flood  {:.0} packets/s read, engine {:.0} % of a core, of 300 on other links came {came:?}; {:?}, {:?}",
+        "flood  {:.0} packets/s read, engine {:.0} % of a core, of 300 on other links came {came:?}, late p50 <= {:?} p99 <= {:?} max {:?}; {:?}, {:?}",
         flooded.offered.packets as f64 / elapsed,
         (engine_time() - before) / elapsed * 100.0,
+        lateness.quantile(0.5),
+        lateness.quantile(0.99),
+        lateness.maximum(),
         flooded.drops,
         engine.engine_statistics(),
     );

@@ -1,6 +1,7 @@
 //! What a link does to the packets of one direction.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -40,48 +41,149 @@ impl fmt::Display for Direction {
     }
 }
 
-/// How jitter is spread around the delay. Whatever the distribution, packets keep their order and never
-/// leave before they came.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+/// How jitter is spread around the delay. Whatever the distribution, packets never leave before they came.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum JitterDistribution {
     /// Evenly between `delay - jitter` and `delay + jitter`.
     #[default]
     Uniform,
-    /// Normal with mean `delay` and standard deviation `jitter`, cut at four deviations.
-    Normal,
+    /// From a table of deviations, each as likely as the others; [`JitterDistribution::SCALE`] is one `jitter`.
+    Table(Arc<[i16]>),
+}
+
+impl JitterDistribution {
+    /// What stands for one `jitter` in a table; that of netem's tables.
+    pub const SCALE: i64 = 8192;
+}
+
+/// How packets are lost.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Loss {
+    /// Each packet by itself, with this probability.
+    Independent(f64),
+    /// By a channel with two states.
+    GilbertElliott(GilbertElliott),
+}
+
+impl Default for Loss {
+    fn default() -> Loss {
+        Loss::Independent(0.0)
+    }
+}
+
+/// A channel with a good and a bad state (Gilbert 1960, Elliott 1963). It starts in the good one. A packet is judged by
+/// the state it finds, then the state may change; so does netem. All values are probabilities, 0 to 1.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct GilbertElliott {
+    /// To turn from good to bad.
+    pub p: f64,
+    /// To turn from bad to good.
+    pub r: f64,
+    /// That a packet is lost in the bad state.
+    pub bad: f64,
+    /// That a packet is lost in the good state.
+    pub good: f64,
+}
+
+/// Room for packets that wait for the rate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum QueueLimit {
+    /// This many packets.
+    Packets(u32),
+    /// This many bytes, as the rate counts them.
+    Bytes(u64),
+    /// What the rate sends in this time, but one full frame at least.
+    Time(Duration),
+}
+
+/// Which packets a filling queue drops.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum QueueDiscipline {
+    /// Those that come when it is full.
+    #[default]
+    DropTail,
+    /// Also those that have waited for long (CoDel, RFC 8289).
+    CoDel {
+        /// Marks packets that say that their transport understands (RFC 3168) in place of dropping them.
+        ecn: bool,
+    },
 }
 
 /// What one direction of a link does to its packets, in the order of the fields. The default lets
 /// everything pass at once.
 ///
 /// Packets are counted as they would be on a real wire: a segmentation-offload frame is as many packets as
-/// it has segments.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(default)]
+/// it has segments. A *correlation* is the probability with which a packet shares the random number of the
+/// packet before it, so it leaves frequencies and distributions as they are.
+#[derive(Debug, Clone, PartialEq)]
 pub struct Impairment {
-    /// Black hole: every packet offered is dropped. Packets already on the way still arrive.
-    pub down: bool,
-    /// Probability, 0 to 1, that a packet is lost. Each packet is judged by itself.
-    pub loss: f64,
-    /// Room for waiting packets, in bytes as `rate` counts them. Only used with a rate. Without either queue
-    /// limit, [`Impairment::effective_queue_bytes`] says what applies.
-    pub queue_bytes: Option<u64>,
-    /// Room for waiting packets, as a number of packets. Only used with a rate.
-    pub queue_packets: Option<u32>,
+    /// Every packet offered is dropped. Packets already on the way still arrive.
+    pub blackhole: bool,
+    /// How packets are lost.
+    pub loss: Loss,
+    /// Probability, 0 to 1, that a packet is sent twice, the copy right behind it. From here on each goes its
+    /// own way.
+    pub duplicate: f64,
+    /// Probability, 0 to 1, that one bit of a packet is flipped, somewhere behind its Ethernet header. A checksum
+    /// left to the network card is completed before, so that the receiver can notice.
+    pub corrupt: f64,
+    /// Room for waiting packets. Only used with a rate; None is 50 ms at the given rate, but no less than ten
+    /// full frames.
+    pub queue: Option<QueueLimit>,
+    /// Which packets the queue drops.
+    pub queue_discipline: QueueDiscipline,
     /// Rate in bits per second over bytes as `tc` counts them: the frame with its Ethernet header, without
     /// preamble and check sequence. None is no limit.
     pub rate: Option<u64>,
-    /// Bytes added to (or taken from) the size of each packet where the rate and `queue_bytes` count it; 24
+    /// Bytes that may pass at once after a pause (a token bucket, as tbf). None makes each packet take its time
+    /// at the rate, as on a wire.
+    pub burst: Option<u64>,
+    /// Bytes added to (or taken from) the size of each packet where rate, burst and a queue in bytes count it; 24
     /// makes it the time on a physical Ethernet wire.
     pub overhead: i32,
+    /// Probability, 0 to 1, that a packet is not delayed and so overtakes those that are.
+    pub reorder: f64,
+    /// Correlation of the overtaking.
+    pub reorder_correlation: f64,
     /// Time from the end of the packet's transmission to its arrival.
     pub delay: Duration,
     /// Spread of the delay; see [`JitterDistribution`].
     pub jitter: Duration,
     /// Shape of the jitter.
     pub jitter_distribution: JitterDistribution,
+    /// Correlation of the jitter.
+    pub delay_correlation: f64,
+    /// Whether a packet waits for those before it when jitter would let it overtake.
+    pub ordered: bool,
 }
+
+impl Default for Impairment {
+    fn default() -> Impairment {
+        Impairment {
+            blackhole: false,
+            loss: Loss::default(),
+            duplicate: 0.0,
+            corrupt: 0.0,
+            queue: None,
+            queue_discipline: QueueDiscipline::default(),
+            rate: None,
+            burst: None,
+            overhead: 0,
+            reorder: 0.0,
+            reorder_correlation: 0.0,
+            delay: Duration::ZERO,
+            jitter: Duration::ZERO,
+            jitter_distribution: JitterDistribution::default(),
+            delay_correlation: 0.0,
+            ordered: true,
+        }
+    }
+}
+
+/// Bytes of a full Ethernet frame.
+const FULL_FRAME: u64 = 1514;
+/// How much may wait unless given.
+const QUEUE: Duration = Duration::from_millis(50);
 
 impl Impairment {
     /// Only a delay.
@@ -92,27 +194,56 @@ impl Impairment {
         }
     }
 
-    /// The limit of the queue before the rate, in bytes, when only the packet limit or no limit is given:
-    /// none with a packet limit, else 50 ms at the given rate, but no less than ten full frames.
-    pub fn effective_queue_bytes(&self) -> u64 {
-        const FULL_FRAME: u64 = 1514;
-        match (self.queue_bytes, self.queue_packets, self.rate) {
-            (Some(bytes), _, _) => bytes,
-            (None, Some(_), _) | (None, None, None) => u64::MAX,
-            (None, None, Some(rate)) => (rate / 8 / 20).max(10 * FULL_FRAME),
+    /// The limits of the queue before the rate, in packets and in bytes, with what applies when none is given.
+    pub(crate) fn queue_limits(&self) -> (u64, u64) {
+        let bytes_in = |time: Duration| match self.rate {
+            Some(rate) => {
+                let bytes = u128::from(rate) * time.as_nanos() / 8_000_000_000;
+                u64::try_from(bytes).unwrap_or(u64::MAX)
+            }
+            None => u64::MAX,
+        };
+        match self.queue {
+            Some(QueueLimit::Packets(packets)) => (u64::from(packets), u64::MAX),
+            Some(QueueLimit::Bytes(bytes)) => (u64::MAX, bytes),
+            Some(QueueLimit::Time(time)) => (u64::MAX, bytes_in(time).max(FULL_FRAME)),
+            None => (u64::MAX, bytes_in(QUEUE).max(10 * FULL_FRAME)),
         }
     }
 
     /// Says what is wrong with the values, if anything.
     pub(crate) fn check(&self) -> Result<(), String> {
-        if !(0.0..=1.0).contains(&self.loss) {
-            return Err(format!("loss {} is not a probability between 0 and 1", self.loss));
+        let losses = match self.loss {
+            Loss::Independent(loss) => vec![("loss", loss)],
+            Loss::GilbertElliott(GilbertElliott { p, r, bad, good }) => {
+                vec![("p", p), ("r", r), ("bad", bad), ("good", good)]
+            }
+        };
+        let others = [
+            ("duplicate", self.duplicate),
+            ("corrupt", self.corrupt),
+            ("reorder", self.reorder),
+            ("reorder correlation", self.reorder_correlation),
+            ("delay correlation", self.delay_correlation),
+        ];
+        for (name, value) in losses.into_iter().chain(others) {
+            if !(0.0..=1.0).contains(&value) {
+                return Err(format!("{name} {value} is not a probability between 0 and 1"));
+            }
         }
         if self.rate == Some(0) {
-            return Err("a rate of 0 bit/s never sends anything; use `down` for a dead link".to_owned());
+            return Err(
+                "a rate of 0 bit/s never sends anything; use `blackhole` for a dead direction".to_owned(),
+            );
         }
-        if self.queue_bytes == Some(0) || self.queue_packets == Some(0) {
+        if matches!(self.queue, Some(QueueLimit::Packets(0) | QueueLimit::Bytes(0))) {
             return Err("a queue limit of 0 holds no packet".to_owned());
+        }
+        if self.burst == Some(0) {
+            return Err("a burst of 0 bytes never lets a packet pass".to_owned());
+        }
+        if matches!(&self.jitter_distribution, JitterDistribution::Table(values) if values.is_empty()) {
+            return Err("the table of the jitter has no values".to_owned());
         }
         for (name, value) in [("delay", self.delay), ("jitter", self.jitter)] {
             if value > LONGEST_DELAY {
@@ -130,14 +261,40 @@ mod tests {
     #[test]
     fn refuses_values_no_link_can_have() {
         let base = Impairment::default;
+        let channel = GilbertElliott {
+            p: 0.1,
+            r: 1.1,
+            bad: 1.0,
+            good: 0.0,
+        };
         for (wrong, part) in [
-            (Impairment { loss: 1.5, ..base() }, "loss 1.5"),
             (
                 Impairment {
-                    loss: f64::NAN,
+                    loss: Loss::Independent(1.5),
+                    ..base()
+                },
+                "loss 1.5",
+            ),
+            (
+                Impairment {
+                    loss: Loss::Independent(f64::NAN),
                     ..base()
                 },
                 "loss NaN",
+            ),
+            (
+                Impairment {
+                    loss: Loss::GilbertElliott(channel),
+                    ..base()
+                },
+                "r 1.1",
+            ),
+            (
+                Impairment {
+                    duplicate: -0.1,
+                    ..base()
+                },
+                "duplicate -0.1",
             ),
             (
                 Impairment {
@@ -148,10 +305,17 @@ mod tests {
             ),
             (
                 Impairment {
-                    queue_packets: Some(0),
+                    queue: Some(QueueLimit::Packets(0)),
                     ..base()
                 },
                 "queue limit of 0",
+            ),
+            (
+                Impairment {
+                    burst: Some(0),
+                    ..base()
+                },
+                "burst of 0",
             ),
             (
                 Impairment {
@@ -160,39 +324,56 @@ mod tests {
                 },
                 "delay 4000s",
             ),
+            (
+                Impairment {
+                    jitter_distribution: JitterDistribution::Table(Arc::new([])),
+                    ..base()
+                },
+                "no values",
+            ),
         ] {
             let reason = wrong.check().expect_err("must be refused");
             assert!(reason.contains(part), "{reason}");
         }
         assert_eq!(base().check(), Ok(()));
-        assert_eq!(
-            Impairment {
-                loss: 1.0,
-                rate: Some(1),
-                ..base()
-            }
-            .check(),
-            Ok(())
-        );
+        let extreme = Impairment {
+            loss: Loss::Independent(1.0),
+            rate: Some(1),
+            ..base()
+        };
+        assert_eq!(extreme.check(), Ok(()));
     }
 
     #[test]
-    fn default_queue_follows_the_rate() {
-        let with_rate = |rate| Impairment {
+    fn queue_limits_follow_the_rate() {
+        let with_rate = |rate, queue| Impairment {
             rate: Some(rate),
+            queue,
             ..Impairment::default()
         };
-        assert_eq!(with_rate(1_000_000_000).effective_queue_bytes(), 6_250_000);
-        assert_eq!(with_rate(100_000).effective_queue_bytes(), 15_140);
-        let packets = Impairment {
-            queue_packets: Some(3),
-            ..with_rate(1000)
-        };
-        assert_eq!(packets.effective_queue_bytes(), u64::MAX);
-        let bytes = Impairment {
-            queue_bytes: Some(9),
-            ..with_rate(1000)
-        };
-        assert_eq!(bytes.effective_queue_bytes(), 9);
+        for (rate, queue, packets, bytes) in [
+            (1_000_000_000, None, u64::MAX, 6_250_000),
+            (100_000, None, u64::MAX, 15_140),
+            (1000, Some(QueueLimit::Packets(3)), 3, u64::MAX),
+            (1000, Some(QueueLimit::Bytes(9)), u64::MAX, 9),
+            (
+                8_000_000,
+                Some(QueueLimit::Time(Duration::from_millis(50))),
+                u64::MAX,
+                50_000,
+            ),
+            (
+                8_000,
+                Some(QueueLimit::Time(Duration::from_millis(50))),
+                u64::MAX,
+                1514,
+            ),
+        ] {
+            assert_eq!(
+                with_rate(rate, queue).queue_limits(),
+                (packets, bytes),
+                "{rate} {queue:?}"
+            );
+        }
     }
 }

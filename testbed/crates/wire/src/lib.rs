@@ -1,11 +1,11 @@
-//! The user-space link engine: delay, loss and rate between two interfaces.
+//! The user-space link engine: delay, loss, rate and more between two interfaces.
 //!
 //! Every link of a lab is two veth pairs that meet in the *wire namespace*: `node A ── [a | b] ── node B`. The
 //! engine reads what comes out of one midpoint, decides each packet's fate and writes it into the other one.
 //!
 //! ```no_run
 //! use std::time::Duration;
-//! use dfaas_wire::{Direction, Engine, Impairment, LinkSpec, open_sockets};
+//! use dfaas_wire::{Direction, Engine, Impairment, LinkSpec, Loss, open_sockets};
 //!
 //! # fn main() -> Result<(), dfaas_wire::WireError> {
 //! // On a thread that has entered the wire namespace:
@@ -14,8 +14,9 @@
 //! let link = LinkSpec {
 //!     name: "a--b".to_owned(),
 //!     interfaces: [2, 3],
-//!     forward: Impairment { loss: 0.01, ..Impairment::delayed(Duration::from_millis(5)) },
+//!     forward: Impairment { loss: Loss::Independent(0.01), ..Impairment::delayed(Duration::from_millis(5)) },
 //!     backward: Impairment::delayed(Duration::from_millis(5)),
+//!     replays: [None, None],
 //! };
 //! let engine = Engine::start(sockets, 42, vec![link])?;
 //! engine.set("a--b", Direction::Forward, Impairment { rate: Some(10_000_000), ..Impairment::default() })?;
@@ -27,7 +28,8 @@
 //!
 //! | module | what | knows |
 //! |---|---|---|
-//! | `path` | one direction of a link: down, loss, queue, rate, delay, jitter | packets and logical time |
+//! | `path` | one direction of a link: fates, queue, rate, delay | packets and logical time |
+//! | `edit` | damages and marks packets | bytes |
 //! | `segment` | takes segmentation-offload frames apart | bytes |
 //! | `shard` | all paths of a thread and the agenda of what is due | paths |
 //! | `socket` | batches of frames from and to the kernel | system calls |
@@ -73,13 +75,17 @@
 //! Each decision is a draw from a ChaCha stream keyed by seed, link name, direction and purpose, at the
 //! packet's index in its direction. The same packets meet the same fate, whatever their timing.
 
+mod checksum;
+mod edit;
 mod engine;
 mod error;
+mod ethernet;
 mod frame;
 mod impairment;
 mod path;
 mod pool;
 mod random;
+mod replay;
 mod segment;
 mod shard;
 mod socket;
@@ -87,6 +93,10 @@ mod statistics;
 
 pub use engine::{Engine, LinkSpec, Scheduling, real_time_allowed};
 pub use error::WireError;
-pub use impairment::{Direction, Impairment, JitterDistribution, LONGEST_DELAY};
+pub use impairment::{
+    Direction, GilbertElliott, Impairment, JitterDistribution, LONGEST_DELAY, Loss, QueueDiscipline,
+    QueueLimit,
+};
+pub use replay::{Playback, Replay, ReplayStep};
 pub use socket::{Sockets, open_sockets};
 pub use statistics::{Count, DirectionStatistics, Drops, EngineStatistics, Lateness, LinkStatistics};

@@ -57,6 +57,20 @@ impl Pool {
         self.give(frame.into_buffer());
     }
 
+    /// A second frame like `frame`.
+    pub(crate) fn copy(&mut self, frame: &Frame) -> Option<Frame> {
+        let bytes = frame.bytes();
+        let mut buffer = self.take(bytes.len());
+        buffer[HEADROOM..HEADROOM + bytes.len()].copy_from_slice(bytes);
+        match Frame::from_buffer(buffer, bytes.len()) {
+            Ok(copy) => Some(copy),
+            Err(buffer) => {
+                self.give(buffer);
+                None
+            }
+        }
+    }
+
     /// Moves a frame out of a receive buffer. A short one is copied to a small buffer, so that a packet of
     /// 60 bytes on a long link does not hold 64 KiB; of a long one the buffer is taken and another one put in
     /// its place. None if `length` is no possible frame.

@@ -10,14 +10,33 @@ use crate::Direction;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Purpose {
     Loss,
-    Jitter,
+    Duplicate,
+    Corrupt(Twin),
+    CorruptPlace(Twin),
+    Reorder(Twin),
+    Jitter(Twin),
+}
+
+/// Of a packet that is sent twice, which one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Twin {
+    First,
+    Second,
 }
 
 impl Purpose {
     fn label(self) -> &'static str {
         match self {
             Purpose::Loss => "loss",
-            Purpose::Jitter => "jitter",
+            Purpose::Duplicate => "duplicate",
+            Purpose::Corrupt(Twin::First) => "corrupt",
+            Purpose::Corrupt(Twin::Second) => "corrupt copy",
+            Purpose::CorruptPlace(Twin::First) => "corrupt place",
+            Purpose::CorruptPlace(Twin::Second) => "corrupt place copy",
+            Purpose::Reorder(Twin::First) => "reorder",
+            Purpose::Reorder(Twin::Second) => "reorder copy",
+            Purpose::Jitter(Twin::First) => "jitter",
+            Purpose::Jitter(Twin::Second) => "jitter copy",
         }
     }
 }
@@ -62,14 +81,46 @@ impl Stream {
         unit(self.draw(index) >> 11, 53)
     }
 
-    /// Draw `index` as a standard normal deviate (Box and Muller 1958), cut at four deviations.
-    pub(crate) fn normal(&mut self, index: u64) -> f64 {
+    /// Draw `index` as two numbers in `[0, 1)`, of 32 bits each.
+    pub(crate) fn pair(&mut self, index: u64) -> (f64, f64) {
         let draw = self.draw(index);
-        // One is added so that the logarithm's argument is never zero.
-        let radius = unit((draw >> 32) + 1, 32);
-        let angle = unit(draw & 0xffff_ffff, 32);
-        let deviate = (-2.0 * radius.ln()).sqrt() * (std::f64::consts::TAU * angle).cos();
-        deviate.clamp(-4.0, 4.0)
+        (unit(draw >> 32, 32), unit(draw & 0xffff_ffff, 32))
+    }
+}
+
+/// Numbers in `[0, 1)` of which each is, with a given probability, that of the packet before it. So any two packets
+/// have the correlation of that probability to the power of their distance, and all numbers stay as likely (DAR(1),
+/// Jacobs and Lewis 1978; an average of old and new numbers, as netem has it, would crowd them around the middle).
+#[derive(Debug)]
+pub(crate) struct Correlated {
+    stream: Stream,
+    correlation: f64,
+    last: Option<f64>,
+}
+
+impl Correlated {
+    pub(crate) fn new(stream: Stream) -> Correlated {
+        Correlated {
+            stream,
+            correlation: 0.0,
+            last: None,
+        }
+    }
+
+    pub(crate) fn set(&mut self, correlation: f64) {
+        self.correlation = correlation;
+    }
+
+    /// The number of packet `index`, which comes right after the one asked for before.
+    pub(crate) fn fraction(&mut self, index: u64) -> f64 {
+        if self.correlation <= 0.0 {
+            self.last = None;
+            return self.stream.fraction(index);
+        }
+        let (fresh, chance) = self.stream.pair(index);
+        let number = self.last.filter(|_| chance < self.correlation).unwrap_or(fresh);
+        self.last = Some(number);
+        number
     }
 }
 
@@ -123,7 +174,11 @@ mod tests {
         for seed in [0, 1, u64::MAX] {
             for link in ["", "a--b", "b--a", &long, &longer] {
                 for direction in Direction::BOTH {
-                    for purpose in [Purpose::Loss, Purpose::Jitter] {
+                    for purpose in [
+                        Purpose::Loss,
+                        Purpose::Jitter(Twin::First),
+                        Purpose::Jitter(Twin::Second),
+                    ] {
                         firsts.insert(stream(seed, link, direction, purpose).draw(0));
                         streams += 1;
                     }
@@ -134,17 +189,24 @@ mod tests {
     }
 
     #[test]
-    fn distributions_have_their_moments() {
-        let mut stream = stream(1, "a--b", Direction::Forward, Purpose::Jitter);
-        let count = 100_000;
-        let uniform: f64 = (0..count).map(|index| stream.fraction(index)).sum::<f64>() / count as f64;
-        assert!((uniform - 0.5).abs() < 0.005, "{uniform}");
-        let normal: Vec<f64> = (0..count).map(|index| stream.normal(index)).collect();
-        let mean = normal.iter().sum::<f64>() / count as f64;
-        let variance = normal.iter().map(|x| (x - mean) * (x - mean)).sum::<f64>() / count as f64;
-        assert!(
-            mean.abs() < 0.015 && (variance - 1.0).abs() < 0.02,
-            "{mean} {variance}"
-        );
+    fn numbers_are_even_and_as_correlated_as_asked() {
+        for correlation in [0.0, 0.25, 0.9] {
+            let mut numbers = Correlated::new(stream(1, "a--b", Direction::Forward, Purpose::Loss));
+            numbers.set(correlation);
+            let count = 200_000;
+            let numbers: Vec<f64> = (0..count).map(|index| numbers.fraction(index)).collect();
+            let mean = numbers.iter().sum::<f64>() / count as f64;
+            let variance = numbers.iter().map(|x| (x - mean) * (x - mean)).sum::<f64>() / count as f64;
+            let products = numbers.windows(2).map(|pair| (pair[0] - mean) * (pair[1] - mean));
+            let measured = products.sum::<f64>() / count as f64 / variance;
+            // Correlation leaves fewer independent numbers to average over.
+            let slack = ((1.0 + correlation) / (1.0 - correlation)).sqrt();
+            assert!((mean - 0.5).abs() < 0.002 * slack, "{correlation}: mean {mean}");
+            assert!(
+                (variance - 1.0 / 12.0).abs() < 0.001 * slack,
+                "{correlation}: variance {variance}"
+            );
+            assert!((measured - correlation).abs() < 0.01, "{correlation}: {measured}");
+        }
     }
 }

@@ -75,7 +75,16 @@ impl Shard {
     /// Changes what a path does from `now` on.
     pub(crate) fn set(&mut self, source: u32, now: Nanoseconds, impairment: crate::Impairment) {
         if let Some(entry) = self.paths.get_mut(&source) {
-            entry.path.set(now, impairment);
+            entry.path.set(now, impairment, &mut self.pool);
+            schedule(&mut self.agenda, source, entry);
+        }
+        self.find_patience();
+    }
+
+    /// Begins a replay on a path, or ends the one there is.
+    pub(crate) fn replay(&mut self, source: u32, now: Nanoseconds, replay: Option<&crate::Replay>) {
+        if let Some(entry) = self.paths.get_mut(&source) {
+            entry.path.replay(now, replay, &mut self.pool);
             schedule(&mut self.agenda, source, entry);
         }
         self.find_patience();

@@ -29,12 +29,14 @@ impl Count {
 /// Packets dropped in one direction, by cause.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Drops {
-    /// The direction was down.
-    pub down: u64,
+    /// The direction was a black hole.
+    pub blackhole: u64,
     /// Lost by the asked-for loss.
     pub loss: u64,
     /// The queue before the rate was full.
     pub queue: u64,
+    /// They had waited for too long: CoDel dropped them.
+    pub codel: u64,
     /// The engine's memory was used up. A run with such drops is not to be trusted.
     pub memory: u64,
     /// The interface to send through was down or gone.
@@ -47,7 +49,7 @@ pub struct Drops {
 impl Drops {
     /// All drops together.
     pub fn total(&self) -> u64 {
-        self.down + self.loss + self.queue + self.memory + self.interface + self.refused
+        self.blackhole + self.loss + self.queue + self.codel + self.memory + self.interface + self.refused
     }
 }
 
@@ -154,6 +156,14 @@ pub struct DirectionStatistics {
     pub delivered: Count,
     /// Packets dropped, by cause.
     pub drops: Drops,
+    /// Packets that were sent twice; each copy is delivered or dropped like a packet that came.
+    pub duplicated: u64,
+    /// Packets in which a bit was flipped.
+    pub corrupted: u64,
+    /// Packets that were not delayed, so that they overtake.
+    pub reordered: u64,
+    /// Packets that CoDel marked in place of dropping them.
+    pub marked: u64,
     /// Packets waiting for the rate at this moment, the one in transmission included.
     pub queued: Count,
     /// Packets past the rate that wait for their delay at this moment.

@@ -7,7 +7,7 @@ mod support;
 
 use std::time::Duration;
 
-use dfaas_wire::{Direction, DirectionStatistics, Engine, Impairment, JitterDistribution};
+use dfaas_wire::{Direction, DirectionStatistics, Engine, Impairment, JitterDistribution, Loss, QueueLimit};
 use support::{Network, may_make_namespaces, receive_numbered, send_numbered};
 
 const NO_GAP: Duration = Duration::ZERO;
@@ -38,7 +38,7 @@ fn the_same_seed_loses_the_same_packets() {
         return;
     }
     let lossy = Impairment {
-        loss: 0.2,
+        loss: Loss::Independent(0.2),
         ..passing()
     };
     let run = |seed, impairment: &Impairment| {
@@ -104,7 +104,8 @@ fn jitter_keeps_the_order() {
     if !may_make_namespaces() {
         return;
     }
-    for jitter_distribution in [JitterDistribution::Uniform, JitterDistribution::Normal] {
+    let lopsided = JitterDistribution::Table([-8192, 0, 32767].into());
+    for jitter_distribution in [JitterDistribution::Uniform, lopsided] {
         let network = Network::new(1);
         let jittery = Impairment {
             jitter: Duration::from_millis(5),
@@ -128,7 +129,7 @@ fn overload_is_dropped_and_the_rest_has_the_rate() {
     // A queue of 60 ms: that long the sender may be kept from sending without the link running idle.
     let shaped = Impairment {
         rate: Some(rate),
-        queue_packets: Some(100),
+        queue: Some(QueueLimit::Packets(100)),
         ..passing()
     };
     let engine = network.start(1, &shaped, &passing());
@@ -168,7 +169,7 @@ fn set_changes_a_running_link_and_drops_nothing() {
             "link0",
             Direction::Forward,
             Impairment {
-                down: true,
+                blackhole: true,
                 ..passing()
             },
         )
@@ -181,7 +182,10 @@ fn set_changes_a_running_link_and_drops_nothing() {
     send_numbered(sender, 10, 100, NO_GAP).join().unwrap();
     assert_eq!(receive_numbered(&receiver, 10).len(), 10);
     let statistics = forward(&engine, 0);
-    assert_eq!((statistics.drops.down, statistics.delivered.packets), (10, 60));
+    assert_eq!(
+        (statistics.drops.blackhole, statistics.delivered.packets),
+        (10, 60)
+    );
     assert_eq!(statistics.lateness.count(), 60);
 }
 
@@ -196,7 +200,7 @@ fn links_do_not_see_each_other() {
         network.link(
             1,
             Impairment {
-                loss: 1.0,
+                loss: Loss::Independent(1.0),
                 ..passing()
             },
             passing(),
@@ -205,7 +209,7 @@ fn links_do_not_see_each_other() {
             2,
             passing(),
             Impairment {
-                down: true,
+                blackhole: true,
                 ..passing()
             },
         ),

@@ -6,7 +6,7 @@ mod support;
 
 use std::time::{Duration, Instant};
 
-use dfaas_wire::{Direction, Engine, Impairment, WireError};
+use dfaas_wire::{Direction, Engine, Impairment, Loss, WireError};
 use support::{Namespace, Network, eventually, may_make_namespaces, receive_numbered, send_numbered};
 
 fn passes(network: &Network, link: usize) -> bool {
@@ -55,7 +55,7 @@ fn impossible_links_are_refused_before_anything_starts() {
     let network = Network::new(1);
     let good = network.link(0, Impairment::default(), Impairment::default());
     let wrong = Impairment {
-        loss: 2.0,
+        loss: Loss::Independent(2.0),
         ..Impairment::default()
     };
     let lossy = network.link(0, Impairment::default(), wrong);

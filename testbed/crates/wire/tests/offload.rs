@@ -9,7 +9,7 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::time::Duration;
 
-use dfaas_wire::{Engine, Impairment};
+use dfaas_wire::{Engine, Impairment, Loss, QueueLimit};
 use nix::sys::socket::{setsockopt, sockopt};
 use support::{Network, address, may_make_namespaces};
 
@@ -82,12 +82,12 @@ fn tcp_crosses_each_kind_of_link_unharmed() {
         Impairment::default(),
         Impairment::delayed(delay),
         Impairment {
-            loss: 0.01,
+            loss: Loss::Independent(0.01),
             ..Impairment::delayed(delay)
         },
         Impairment {
             rate: Some(200_000_000),
-            queue_packets: Some(100),
+            queue: Some(QueueLimit::Packets(100)),
             ..Impairment::default()
         },
         Impairment {

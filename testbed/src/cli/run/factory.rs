@@ -100,8 +100,8 @@ impl LabFactory for Labs {
                     backward,
                 } => {
                     let change = LinkChange {
-                        forward: *forward,
-                        backward: *backward,
+                        forward: (**forward).clone(),
+                        backward: (**backward).clone(),
                         ..LinkChange::default()
                     };
                     change_link(lab, link, &change).await

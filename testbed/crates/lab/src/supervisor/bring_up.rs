@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use dfaas_model::{Action, Node, NodeKind, Service};
+use dfaas_model::{Action, Link, Node, NodeKind, Service};
 use dfaas_netns::Network;
 use futures::future::try_join_all;
 
@@ -15,7 +15,7 @@ use crate::supervisor::links::Links;
 use crate::supervisor::reporter::Reporter;
 use crate::supervisor::services::{Peer, ServiceContext};
 use crate::supervisor::splice::{BoundPort, OpenUplink};
-use crate::supervisor::{network, ready};
+use crate::supervisor::{flap, network, ready};
 
 /// Binds the published ports: a taken one is the cheapest failure, so it comes first.
 pub(crate) async fn bind_ports(lab: &Lab) -> Result<Vec<BoundPort>, LabError> {
@@ -64,6 +64,7 @@ pub(crate) async fn build_network(lab: &Arc<Lab>, reporter: &Reporter) -> Result
         Ok::<_, LabError>(backends)
     });
     let backends = built.await.map_err(|error| panicked(lab, &error))??;
+    flap::start(lab);
     reporter.send(&Progress::Network {
         namespaces: lab.request.topology.nodes.len(),
         links: lab.request.topology.links.len(),
@@ -75,7 +76,9 @@ pub(crate) async fn build_network(lab: &Arc<Lab>, reporter: &Reporter) -> Result
 
 /// Starts what runs in the nodes and waits until all of it is ready. Returns how many agents know each other.
 pub(crate) async fn start_nodes(lab: &Arc<Lab>, reporter: &Reporter) -> Result<usize, LabError> {
-    let peers = peers_by_node(lab);
+    let peers = peers_by_node(lab, |_| true);
+    // Nobody is waited for whom a link that starts down keeps apart.
+    let reachable = peers_by_node(lab, |link| !link.down);
     let services = services_by_node(lab);
     try_join_all(lab.request.topology.nodes.values().map(|node| {
         let services = services
@@ -97,7 +100,7 @@ pub(crate) async fn start_nodes(lab: &Arc<Lab>, reporter: &Reporter) -> Result<u
         .filter(|node| node.kind == NodeKind::Dfaas);
     try_join_all(agents.clone().map(|node| async {
         ready::functions_answer(lab, node).await?;
-        let expected = peers.get(node.name.as_str()).map_or(0, Vec::len);
+        let expected = reachable.get(node.name.as_str()).map_or(0, Vec::len);
         ready::agent_knows_peers(lab, &node.name, expected).await
     }))
     .await?;
@@ -158,10 +161,10 @@ fn services_by_node(lab: &Lab) -> HashMap<&str, Vec<Service>> {
     services
 }
 
-/// For every `dfaas` node the other ones that its links lead to, over switches and routers.
-fn peers_by_node(lab: &Lab) -> HashMap<&str, Vec<Peer>> {
+/// For every `dfaas` node the other ones that links lead to, over switches and routers.
+fn peers_by_node(lab: &Lab, leads: impl Fn(&Link) -> bool) -> HashMap<&str, Vec<Peer>> {
     let topology = &lab.request.topology;
-    let group = connected_groups(lab);
+    let group = connected_groups(lab, leads);
     let agents: Vec<(&str, Peer)> = topology
         .nodes
         .values()
@@ -184,10 +187,10 @@ fn peers_by_node(lab: &Lab) -> HashMap<&str, Vec<Peer>> {
 }
 
 /// A number for every node; nodes that a path of links joins have the same one.
-fn connected_groups(lab: &Lab) -> HashMap<&str, usize> {
+fn connected_groups(lab: &Lab, leads: impl Fn(&Link) -> bool) -> HashMap<&str, usize> {
     let topology = &lab.request.topology;
     let mut neighbours: HashMap<&str, Vec<&str>> = HashMap::new();
-    for link in &topology.links {
+    for link in topology.links.iter().filter(|link| leads(link)) {
         let [a, b] = [link.endpoints[0].node.as_str(), link.endpoints[1].node.as_str()];
         neighbours.entry(a).or_default().push(b);
         neighbours.entry(b).or_default().push(a);

@@ -1,7 +1,7 @@
 //! One direction's impairments in the words of the kernel, what the kernel cannot say, and its counters.
 
 use dfaas_model::units::QueueLimit;
-use dfaas_model::{Impairment, JitterDistribution};
+use dfaas_model::{GilbertElliott, Impairment, LossModel, QueueDiscipline};
 use dfaas_netns::{
     Counters, DirectionCounters, KernelFeatures, KernelImpairment, KernelLoss, KernelQueue, Midpoint,
     Network, PacketCount,
@@ -25,29 +25,57 @@ pub(crate) fn terms(directions: [&Impairment; 2], seed: u64, link: &str) -> [Ker
 
 fn terms_of(impairment: &Impairment, seed: u64) -> KernelImpairment {
     KernelImpairment {
-        loss: KernelLoss::Independent(impairment.loss),
-        rate: impairment.rate,
-        transmission_time: takes_time(impairment),
-        queue: match impairment.queue {
-            None => KernelQueue::Standard,
-            Some(QueueLimit::Packets(packets)) => {
-                KernelQueue::Packets(u32::try_from(packets).unwrap_or(u32::MAX))
+        blackhole: impairment.blackhole,
+        loss: match impairment.loss_model() {
+            LossModel::Independent(chance) => KernelLoss::Independent(chance),
+            LossModel::GilbertElliott(GilbertElliott { p, r, bad, good }) => {
+                KernelLoss::GilbertElliott { p, r, bad, good }
             }
-            Some(QueueLimit::Bytes(_) | QueueLimit::Time(_)) => translate::queue_bytes(impairment)
-                .map_or(KernelQueue::Standard, |bytes| {
-                    KernelQueue::Bytes(u32::try_from(bytes).unwrap_or(u32::MAX))
-                }),
         },
+        duplicate: impairment.duplicate,
+        corrupt: impairment.corrupt,
+        rate: impairment.rate,
+        burst: impairment.burst.map(saturated),
+        transmission_time: takes_time(impairment),
+        overhead: impairment.overhead,
+        queue: queue(impairment),
         delay: impairment.delay,
         jitter: impairment.jitter,
+        jitter_table: impairment
+            .distribution
+            .table()
+            .map(|table| table.values().clone()),
+        ordered: impairment.ordered,
+        reorder: impairment.reorder,
         seed: Some(seed),
-        ..KernelImpairment::default()
     }
 }
 
-/// Whether each packet is to be held for its own time at the rate, and that shows.
+fn queue(impairment: &Impairment) -> KernelQueue {
+    let bytes = || translate::queue_bytes(impairment).map(saturated);
+    match (impairment.queue_discipline, impairment.queue) {
+        (QueueDiscipline::Codel, limit) => KernelQueue::Codel {
+            packets: match limit {
+                Some(QueueLimit::Packets(packets)) => Some(saturated(packets)),
+                _ => None,
+            },
+            ecn: impairment.ecn,
+        },
+        (QueueDiscipline::Droptail, None) => KernelQueue::Standard,
+        (QueueDiscipline::Droptail, Some(QueueLimit::Packets(packets))) => {
+            KernelQueue::Packets(saturated(packets))
+        }
+        (QueueDiscipline::Droptail, Some(_)) => bytes().map_or(KernelQueue::Standard, KernelQueue::Bytes),
+    }
+}
+
+fn saturated(number: u64) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
+}
+
+/// Whether each packet is to be held for its own time at the rate, and that shows. With a burst, packets pass at once by intention.
 fn takes_time(impairment: &Impairment) -> bool {
-    impairment.rate.is_some_and(|rate| rate < FAST)
+    impairment.burst.is_none() && impairment.rate.is_some_and(|rate| rate < FAST)
 }
 
 /// A number for one direction of one link: FNV-1a (Fowler, Noll, Vo) over all three, which spreads well enough to start a generator.
@@ -77,18 +105,35 @@ pub(crate) fn missing(impairment: &Impairment, features: &KernelFeatures) -> Opt
     }
 }
 
-/// What netem and tbf cannot do as the file means it, if anything.
+/// What the kernel's queues cannot do as the file means it, if anything.
 pub(crate) fn cannot_say(impairment: &Impairment) -> Option<&'static str> {
     let has_jitter = !impairment.jitter.is_zero();
-    if impairment.distribution == JitterDistribution::Normal && has_jitter {
-        return Some("normally distributed jitter is done by the wire engine only");
-    }
-    if takes_time(impairment) && has_jitter {
-        return Some(
+    let overtakes = impairment.reorder > 0.0;
+    let is_codel = impairment.queue_discipline == QueueDiscipline::Codel;
+    let reasons = [
+        (
+            takes_time(impairment) && (has_jitter || overtakes),
             "the kernel cannot both hold each packet for its own time at a rate and spread the delays behind it",
-        );
-    }
-    None
+        ),
+        (
+            impairment.delay_correlation > 0.0 || impairment.reorder_correlation > 0.0,
+            "the kernel's correlation would change how often things happen, and how delays are distributed",
+        ),
+        (
+            overtakes && has_jitter,
+            "the kernel keeps no order at all where some packets are to overtake",
+        ),
+        (
+            impairment.duplicate > 0.0 && impairment.loses(),
+            "the kernel decides about duplicates before losses",
+        ),
+        (
+            is_codel && !matches!(impairment.queue, Some(QueueLimit::Packets(_))),
+            "the kernel's CoDel has its limit in packets only, and its own where the file says none",
+        ),
+    ];
+    let first = reasons.into_iter().find(|(applies, _)| *applies);
+    first.map(|(_, reason)| reason)
 }
 
 /// The kernel's counters of a link in the form of the engine's. There is no lateness: the kernel does not tell.
@@ -168,6 +213,42 @@ mod tests {
     }
 
     #[test]
+    fn every_way_to_lose_and_to_spread_arrives() {
+        let impairment = Impairment {
+            loss: 0.02,
+            loss_burst: Some(5.0),
+            delay: Duration::from_millis(5),
+            jitter: Duration::from_millis(1),
+            distribution: dfaas_model::JitterDistribution::Pareto,
+            ordered: false,
+            ..Impairment::default()
+        };
+        let terms = terms_of(&impairment, 1);
+        assert!(matches!(
+            terms.loss,
+            KernelLoss::GilbertElliott {
+                r: 0.2,
+                bad: 1.0,
+                good: 0.0,
+                ..
+            }
+        ));
+        assert_eq!(terms.jitter_table.map(|table| table.len()), Some(4096));
+        assert!(!terms.ordered);
+        let codel = Impairment {
+            queue: Some(QueueLimit::Packets(500)),
+            queue_discipline: QueueDiscipline::Codel,
+            ecn: true,
+            ..rate(8_000_000)
+        };
+        let expected = KernelQueue::Codel {
+            packets: Some(500),
+            ecn: true,
+        };
+        assert_eq!((terms_of(&codel, 1).queue, cannot_say(&codel)), (expected, None));
+    }
+
+    #[test]
     fn every_direction_has_its_own_seed() {
         let nothing = Impairment::default();
         let seeds = |link| terms([&nothing, &nothing], 7, link).map(|it| it.seed.unwrap());
@@ -199,6 +280,22 @@ mod tests {
             ..rate(bits)
         };
         assert!(cannot_say(&spread(10_000_000)).is_some());
+        let with_burst = Impairment {
+            burst: Some(10_000),
+            ..spread(10_000_000)
+        };
+        assert_eq!(cannot_say(&with_burst), None);
+        let correlated = Impairment {
+            delay_correlation: 0.5,
+            ..spread(100_000_000)
+        };
+        assert!(cannot_say(&correlated).is_some_and(|reason| reason.contains("correlation")));
+        let doubled = Impairment {
+            duplicate: 0.1,
+            loss: 0.1,
+            ..Impairment::default()
+        };
+        assert!(cannot_say(&doubled).is_some_and(|reason| reason.contains("duplicates")));
         assert_eq!(cannot_say(&spread(100_000_000)), None);
         assert_eq!(cannot_say(&rate(10_000_000)), None);
     }

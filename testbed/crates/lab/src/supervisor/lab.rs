@@ -121,6 +121,15 @@ impl Lab {
         links.change(&self.request.topology, &network, name, change)
     }
 
+    /// Gives a flapping link a carrier or takes it, unless somebody holds the link as it is; blocks.
+    pub(crate) fn flap_link(&self, name: &str, up: bool) -> Result<(), LabError> {
+        let (Some(network), Some(links)) = (self.network(), &mut *lock(&self.links)) else {
+            // The lab is being taken down.
+            return Ok(());
+        };
+        links.flap(&network, name, up)
+    }
+
     pub(crate) fn request_shutdown(&self) {
         self.shutdown.send_replace(true);
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use dfaas_control::{LinkChange, LinkEndInfo, LinkInfo};
-use dfaas_model::{Backend, Impairment, Link, Topology};
+use dfaas_model::{Backend, Contradiction, Impairment, Link, Topology};
 use dfaas_netns::{KernelFeatures, Midpoint, Network};
 use dfaas_wire::{Direction, Engine, LinkSpec, LinkStatistics, Scheduling};
 
@@ -38,7 +38,11 @@ struct RunningLink {
     carrier: Carrier,
     forward: Impairment,
     backward: Impairment,
+    /// A trace changes it as it goes.
+    replays: bool,
     up: bool,
+    /// Somebody has said whether it is up: it flaps no more until it is reset.
+    held: bool,
 }
 
 /// What both carriers have counted, at about one moment.
@@ -63,14 +67,16 @@ impl Links {
         let mut running = BTreeMap::new();
         for link in &topology.links {
             let carrier = carrier_of(link, &features)?;
-            let (forward, backward) = (link.forward, link.backward);
+            let (forward, backward) = (link.forward.clone(), link.backward.clone());
             running.insert(
                 link.name.clone(),
                 RunningLink {
                     carrier,
                     forward,
                     backward,
-                    up: true,
+                    replays: link.forward_trace.is_some() || link.backward_trace.is_some(),
+                    up: !link.down,
+                    held: false,
                 },
             );
         }
@@ -84,10 +90,9 @@ impl Links {
 
     /// Whether the ends of a link may send frames larger than the MTU: not where each packet has a fate of its own.
     pub(crate) fn segmentation_offload(&self, link: &str) -> bool {
-        let per_packet = |it: &Impairment| it.loss > 0.0 || it.rate.is_some() || !it.jitter.is_zero();
-        self.running
-            .get(link)
-            .is_none_or(|link| !per_packet(&link.forward) && !per_packet(&link.backward))
+        self.running.get(link).is_none_or(|link| {
+            !link.replays && !link.forward.acts_per_packet() && !link.backward.acts_per_packet()
+        })
     }
 
     /// Hands every link to its carrier.
@@ -103,7 +108,7 @@ impl Links {
         for link in &topology.links {
             match self.running.get(&link.name).map(|running| running.carrier) {
                 Some(Carrier::Tc) => for_kernel.push(link),
-                Some(Carrier::Wire) => for_engine.push(self.engine_link(link, network)?),
+                Some(Carrier::Wire) => for_engine.push(self.engine_link(topology, link, network)?),
                 None => return Err(unknown(&link.name)),
             }
         }
@@ -116,6 +121,9 @@ impl Links {
         if !for_engine.is_empty() {
             let sockets = network.enter(WIRE_NAMESPACE, || dfaas_wire::open_sockets(1))??;
             self.engine = Some(Engine::start(sockets, topology.seed, for_engine)?);
+        }
+        for link in topology.links.iter().filter(|link| link.down) {
+            self.set_carrier(network, &link.name, false)?;
         }
         Ok(())
     }
@@ -160,20 +168,22 @@ impl Links {
     ) -> Result<LinkInfo, LabError> {
         let link = topology.link(name).ok_or_else(|| unknown(name))?;
         let running = self.running.get(&link.name).ok_or_else(|| unknown(name))?;
-        let (carrier, was_up) = (running.carrier, running.up);
+        let (carrier, replays, was_up) = (running.carrier, running.replays, running.up);
         let (forward, backward) = if change.reset {
-            (link.forward, link.backward)
+            (&link.forward, &link.backward)
         } else {
-            (running.forward, running.backward)
+            (&running.forward, &running.backward)
         };
-        let forward = change.forward.applied_to(&forward);
-        let backward = change.backward.applied_to(&backward);
+        let forward = change.forward.applied_to(forward);
+        let backward = change.backward.applied_to(backward);
+        refuse_contradictions(topology, link, [&forward, &backward])?;
         self.reimpair(topology, network, link, carrier, [&forward, &backward])?;
-        let up = change.up.unwrap_or(change.reset || was_up);
+        let up = change
+            .up
+            .unwrap_or(if change.reset { !link.down } else { was_up });
+        let held = change.up.is_some() || (running.held && !change.reset);
         if up != was_up {
-            for midpoint in self.midpoints.get(&link.name).into_iter().flatten() {
-                network.set_interface_up(WIRE_NAMESPACE, midpoint, up)?;
-            }
+            self.set_carrier(network, &link.name, up)?;
         }
         self.running.insert(
             link.name.clone(),
@@ -181,10 +191,34 @@ impl Links {
                 carrier,
                 forward,
                 backward,
+                replays,
                 up,
+                held,
             },
         );
         Ok(self.link_info(link, network, &self.read_counters(network)))
+    }
+
+    /// As [`Links::change`] of the carrier alone, for a link that flaps; nothing if somebody holds it.
+    pub(crate) fn flap(&mut self, network: &Network, name: &str, up: bool) -> Result<(), LabError> {
+        let running = self.running.get(name).ok_or_else(|| unknown(name))?;
+        if running.held || running.up == up {
+            return Ok(());
+        }
+        self.set_carrier(network, name, up)?;
+        if let Some(running) = self.running.get_mut(name) {
+            running.up = up;
+        }
+        tracing::info!(link = name, up, "the link flaps");
+        Ok(())
+    }
+
+    /// Gives both ends of a link a carrier, or takes it from them.
+    fn set_carrier(&self, network: &Network, link: &str, up: bool) -> Result<(), LabError> {
+        for midpoint in self.midpoints.get(link).into_iter().flatten() {
+            network.set_interface_up(WIRE_NAMESPACE, midpoint, up)?;
+        }
+        Ok(())
     }
 
     /// Ends the engine.
@@ -269,7 +303,7 @@ impl Links {
         }
     }
 
-    fn engine_link(&self, link: &Link, network: &Network) -> Result<LinkSpec, LabError> {
+    fn engine_link(&self, topology: &Topology, link: &Link, network: &Network) -> Result<LinkSpec, LabError> {
         let names = self
             .midpoints
             .get(&link.name)
@@ -292,6 +326,9 @@ impl Links {
             interfaces,
             forward,
             backward,
+            replays: topology
+                .traces_of(link)
+                .map(|trace| trace.map(|trace| translate::replay(trace))),
         })
     }
 
@@ -305,19 +342,7 @@ impl Links {
 }
 
 fn carrier_of(link: &Link, features: &KernelFeatures) -> Result<Carrier, LabError> {
-    if link.forward_trace.is_some() || link.backward_trace.is_some() {
-        return Err(LabError::MachineCannot {
-            what: format!(
-                "link `{}` replays a trace, which no backend of this version does",
-                link.name
-            ),
-            remedy: "leave `trace` and `pattern` out".to_owned(),
-        });
-    }
-    match (
-        link.backend,
-        missing_for([&link.forward, &link.backward], features),
-    ) {
+    match (link.backend, missing_for_link(link, features)) {
         (Backend::Wire, _) | (Backend::Auto, Some(_)) => Ok(Carrier::Wire),
         (Backend::Auto | Backend::Tc, None) => Ok(Carrier::Tc),
         (Backend::Tc, Some(missing)) => Err(LabError::MachineCannot {
@@ -335,6 +360,35 @@ fn missing_for(directions: [&Impairment; 2], features: &KernelFeatures) -> Optio
     directions
         .into_iter()
         .find_map(|it| kernel::missing(it, features).or_else(|| kernel::cannot_say(it)))
+}
+
+/// As [`missing_for`], for a link of the file with what it replays.
+fn missing_for_link(link: &Link, features: &KernelFeatures) -> Option<&'static str> {
+    if link.forward_trace.is_some() || link.backward_trace.is_some() {
+        return Some("a trace or a pattern is replayed by the wire engine only");
+    }
+    missing_for([&link.forward, &link.backward], features)
+}
+
+/// What cannot be meant is refused before anything changes, as in a file.
+fn refuse_contradictions(
+    topology: &Topology,
+    link: &Link,
+    directions: [&Impairment; 2],
+) -> Result<(), LabError> {
+    let traces = topology.traces_of(link);
+    let mut both = directions.into_iter().zip(traces);
+    let found = both.find_map(|(it, trace)| {
+        let trace = trace.map(AsRef::as_ref);
+        it.contradictions(link.mtu, trace).into_iter().next()
+    });
+    match found {
+        None => Ok(()),
+        Some(Contradiction { message, remedy, .. }) => Err(LabError::Link {
+            link: link.name.clone(),
+            reason: format!("{message}; {remedy}"),
+        }),
+    }
 }
 
 fn unknown(link: &str) -> LabError {

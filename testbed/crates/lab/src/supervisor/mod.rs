@@ -3,10 +3,11 @@
 mod api;
 mod bring_up;
 mod environment;
+mod flap;
 mod kernel;
 mod lab;
-mod links;
-mod network;
+pub(crate) mod links;
+pub(crate) mod network;
 mod node;
 mod probe;
 mod ready;

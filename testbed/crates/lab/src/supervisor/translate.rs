@@ -1,33 +1,66 @@
 //! One direction's impairments in the words of the file and of the engine; those of the kernel are in `kernel`.
 
-use dfaas_model::units::{BitRate, ByteSize, QueueLimit, TimeSpan};
-use dfaas_model::{Impairment, JitterDistribution};
+use dfaas_model::units::QueueLimit;
+use dfaas_model::{
+    GilbertElliott, Impairment, JitterDistribution, LossModel, Playback, QueueDiscipline, Trace, TraceStep,
+};
+use dfaas_wire::{Replay, ReplayStep};
 use serde_json::{Map, Value, json};
 
 /// Bytes of a full Ethernet frame, for a queue that is given in packets and kept in bytes.
 const FULL_FRAME: u64 = 1514;
-
 pub(crate) fn for_engine(impairment: &Impairment) -> dfaas_wire::Impairment {
-    let queue_packets = match impairment.queue {
-        Some(QueueLimit::Packets(packets)) => Some(u32::try_from(packets).unwrap_or(u32::MAX)),
-        _ => None,
-    };
     dfaas_wire::Impairment {
+        blackhole: impairment.blackhole,
+        loss: match impairment.loss_model() {
+            LossModel::Independent(loss) => dfaas_wire::Loss::Independent(loss),
+            LossModel::GilbertElliott(GilbertElliott { p, r, bad, good }) => {
+                dfaas_wire::Loss::GilbertElliott(dfaas_wire::GilbertElliott { p, r, bad, good })
+            }
+        },
+        duplicate: impairment.duplicate,
+        corrupt: impairment.corrupt,
+        queue: impairment.queue.map(|queue| match queue {
+            QueueLimit::Packets(packets) => {
+                dfaas_wire::QueueLimit::Packets(u32::try_from(packets).unwrap_or(u32::MAX))
+            }
+            QueueLimit::Bytes(bytes) => dfaas_wire::QueueLimit::Bytes(bytes),
+            QueueLimit::Time(time) => dfaas_wire::QueueLimit::Time(time),
+        }),
+        queue_discipline: match impairment.queue_discipline {
+            QueueDiscipline::Droptail => dfaas_wire::QueueDiscipline::DropTail,
+            QueueDiscipline::Codel => dfaas_wire::QueueDiscipline::CoDel { ecn: impairment.ecn },
+        },
+        rate: impairment.rate,
+        burst: impairment.burst,
+        overhead: impairment.overhead,
+        reorder: impairment.reorder,
+        reorder_correlation: impairment.reorder_correlation,
         delay: impairment.delay,
         jitter: impairment.jitter,
-        jitter_distribution: match impairment.distribution {
-            JitterDistribution::Uniform => dfaas_wire::JitterDistribution::Uniform,
-            JitterDistribution::Normal => dfaas_wire::JitterDistribution::Normal,
+        jitter_distribution: match impairment.distribution.table() {
+            None => dfaas_wire::JitterDistribution::Uniform,
+            Some(table) => dfaas_wire::JitterDistribution::Table(table.values().clone()),
         },
-        loss: impairment.loss,
-        rate: impairment.rate,
-        queue_bytes: if queue_packets.is_some() {
-            None
-        } else {
-            queue_bytes(impairment)
+        delay_correlation: impairment.delay_correlation,
+        ordered: impairment.ordered,
+    }
+}
+
+/// A trace in the words of the engine.
+pub(crate) fn replay(trace: &Trace) -> Replay {
+    let step = |step: &TraceStep| ReplayStep {
+        at: step.at,
+        delay: step.delay,
+        rate: step.rate,
+        loss: step.loss.map(dfaas_wire::Loss::Independent),
+    };
+    Replay {
+        period: trace.period,
+        playback: match &trace.playback {
+            Playback::Steps(steps) => dfaas_wire::Playback::Steps(steps.iter().map(step).collect()),
+            Playback::Deliveries(times) => dfaas_wire::Playback::Deliveries(times.as_slice().into()),
         },
-        queue_packets,
-        ..dfaas_wire::Impairment::default()
     }
 }
 
@@ -45,31 +78,11 @@ pub(crate) fn queue_bytes(impairment: &Impairment) -> Option<u64> {
 
 /// The keys and values of a topology file; what is not impaired is left out.
 pub fn for_people(impairment: &Impairment) -> Map<String, Value> {
-    let mut map = Map::new();
-    let mut set = |key: &str, value: String| map.insert(key.to_owned(), json!(value));
-    if !impairment.delay.is_zero() {
-        set("delay", TimeSpan(impairment.delay).to_string());
-    }
-    if !impairment.jitter.is_zero() {
-        set("jitter", TimeSpan(impairment.jitter).to_string());
-    }
-    if impairment.distribution == JitterDistribution::Normal {
-        set("distribution", "normal".to_owned());
-    }
-    if impairment.loss > 0.0 {
-        // Nine decimal places: what a 32-bit probability in the kernel can hold.
-        set("loss", format!("{}%", (impairment.loss * 1e11).round() / 1e9));
-    }
-    if let Some(rate) = impairment.rate {
-        set("rate", BitRate(rate).to_string());
-    }
-    match impairment.queue {
-        Some(QueueLimit::Packets(packets)) => drop(set("queue", format!("{packets} packets"))),
-        Some(QueueLimit::Bytes(bytes)) => drop(set("queue", ByteSize(bytes).to_string())),
-        Some(QueueLimit::Time(time)) => drop(set("queue", TimeSpan(time).to_string())),
-        None => {}
-    }
-    map
+    let settings = impairment.settings();
+    settings
+        .into_iter()
+        .map(|(key, value)| (key.to_owned(), json!(value)))
+        .collect()
 }
 
 #[cfg(test)]
@@ -85,7 +98,7 @@ mod tests {
             queue: Some(QueueLimit::Time(Duration::from_millis(50))),
             ..Impairment::default()
         };
-        assert_eq!(for_engine(&impairment).queue_bytes, Some(50_000));
+        assert_eq!(queue_bytes(&impairment), Some(50_000));
     }
 
     #[test]

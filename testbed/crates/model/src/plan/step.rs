@@ -80,9 +80,9 @@ pub enum Action {
         /// Link name.
         link: String,
         /// From the first end to the second.
-        forward: Impairment,
+        forward: Box<Impairment>,
         /// From the second end to the first.
-        backward: Impairment,
+        backward: Box<Impairment>,
         /// The presets that the impairments come from.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         presets: Vec<String>,

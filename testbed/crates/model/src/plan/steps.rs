@@ -239,8 +239,8 @@ impl<'a> Builder<'a> {
         for (number, link) in self.topology.links.iter().enumerate() {
             let action = Action::Impair {
                 link: link.name.clone(),
-                forward: link.forward,
-                backward: link.backward,
+                forward: Box::new(link.forward.clone()),
+                backward: Box::new(link.backward.clone()),
                 presets: link.presets.clone(),
                 traces: traces(self.topology, link),
                 backend: link.backend,

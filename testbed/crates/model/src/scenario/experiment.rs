@@ -130,9 +130,9 @@ pub enum EventAction {
         /// Link name, as in the topology.
         link: String,
         /// From its first end to its second.
-        forward: ImpairmentChange,
+        forward: Box<ImpairmentChange>,
         /// From its second end to its first.
-        backward: ImpairmentChange,
+        backward: Box<ImpairmentChange>,
     },
     /// A link goes up or down, with the carrier on both ends.
     RaiseLink {

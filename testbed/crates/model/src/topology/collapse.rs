@@ -11,7 +11,8 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashSet};
 use std::time::Duration;
 
-use super::impairment::{Impairment, JitterDistribution};
+use super::distribution::JitterDistribution;
+use super::impairment::Impairment;
 use super::topology::{Backend, Endpoint, Link, NodeKind, Topology};
 use crate::document::count::LIMIT;
 use crate::document::tree::Span;
@@ -113,6 +114,10 @@ fn check(topology: &Topology, wish: &Wish, hubs: &HashSet<usize>, problems: &mut
                 span,
             );
         }
+        if link.down || link.flap.is_some() {
+            let reason = "`down` and `flap` would take the other paths down too";
+            refuse(format!("link `{}`", link.name), reason, span);
+        }
         for own in [&link.forward, &link.backward] {
             if !rest(own).is_none() {
                 let reason = "only delay, jitter, loss, rate and queue can be composed";
@@ -142,7 +147,7 @@ fn rest(own: &Impairment) -> Impairment {
         loss: 0.0,
         rate: None,
         queue: None,
-        ..*own
+        ..own.clone()
     }
 }
 
@@ -235,6 +240,8 @@ fn compose(topology: &Topology, ends: [usize; 2], there: &[Passage], back: &[Pas
         forward_trace: None,
         backward_trace: None,
         presets: Vec::new(),
+        down: false,
+        flap: None,
         backend: if backends.len() == 1 {
             backends.into_iter().next().unwrap_or_default()
         } else {

@@ -27,43 +27,44 @@ macro_rules! with_impairments {
             pub(crate) preset: Option<Spanned<String>>,
             /// Time each packet is held, one way.
             pub(crate) delay: Option<Spanned<TimeSpan>>,
-            /// How far a packet's delay strays from `delay`; not more than `delay`.
+            /// How far a packet's delay strays from `delay`, as `distribution` says; not more than `delay`.
             pub(crate) jitter: Option<Spanned<TimeSpan>>,
             /// How jitter is distributed; `uniform` when absent.
             pub(crate) distribution: Option<Spanned<DistributionFile>>,
-            /// File with a distribution table.
+            /// File with a distribution table, as iproute2 has them (`.dist`): numbers that are as likely, 8192 for one `jitter`.
             pub(crate) distribution_table: Option<Spanned<String>>,
-            /// How much a packet's jitter depends on the one before.
+            /// Chance that a packet has the jitter of the one before; none when absent.
             pub(crate) delay_correlation: Option<Spanned<Percent>>,
             /// Whether jitter keeps packets in order; true when absent.
             pub(crate) ordered: Option<Spanned<bool>>,
             /// Share of packets lost.
             pub(crate) loss: Option<Spanned<Percent>>,
-            /// How much a packet's loss depends on the one before.
+            /// Chance that a packet shares the fate of the one before; `loss` stays as it is. None when absent.
             pub(crate) loss_correlation: Option<Spanned<Percent>>,
-            /// Mean length of a burst of losses, in packets.
+            /// Mean length of a burst of losses, in packets; `loss` stays as it is.
             pub(crate) loss_burst: Option<Spanned<f64>>,
-            /// The four parameters of a Gilbert-Elliott channel.
+            /// The four parameters of a Gilbert-Elliott channel, in place of `loss`.
             pub(crate) gilbert_elliott: Option<Spanned<GilbertElliottFile>>,
-            /// Share of packets sent twice.
+            /// Share of packets sent twice, the second right behind the first.
             pub(crate) duplicate: Option<Spanned<Percent>>,
             /// Share of packets with a flipped bit.
             pub(crate) corrupt: Option<Spanned<Percent>>,
-            /// Share of packets that overtake others.
+            /// Share of packets that are not delayed and so overtake others.
             pub(crate) reorder: Option<Spanned<Percent>>,
-            /// How much a packet's overtaking depends on the one before.
+            /// Chance that a packet does as the one before: overtake or not; `reorder` stays as it is.
             pub(crate) reorder_correlation: Option<Spanned<Percent>>,
-            /// Bit rate, counted on layer 2.
+            /// Bit rate, counted on layer 2 without preamble and check sequence, as `tc` does.
             pub(crate) rate: Option<Spanned<BitRate>>,
-            /// How much may pass at once after a pause.
+            /// How much may pass at once after a pause; each packet takes its time when absent.
             pub(crate) burst: Option<Spanned<ByteSize>>,
-            /// Bytes added to each packet when counting its rate.
+            /// Bytes added to each packet where the rate counts it; 24 for physical Ethernet.
             pub(crate) overhead: Option<Spanned<i32>>,
-            /// How much may wait for the rate: a number of packets, a size or a time.
+            /// How much may wait for the rate: a number of packets, a size or a time; 50 ms, but ten full frames at least, when
+            /// absent.
             pub(crate) queue: Option<Spanned<QueueLimit>>,
             /// What the queue does when it is filling; `droptail` when absent.
             pub(crate) queue_discipline: Option<Spanned<QueueDisciplineFile>>,
-            /// Whether the queue marks packets rather than dropping them.
+            /// Whether CoDel marks packets that can be marked in place of dropping them (RFC 3168).
             pub(crate) ecn: Option<Spanned<bool>>,
             /// Whether everything is lost in this direction.
             pub(crate) blackhole: Option<Spanned<bool>>,
@@ -168,9 +169,9 @@ pub(crate) enum DistributionFile {
     Uniform,
     /// A bell curve.
     Normal,
-    /// Heavy tail.
+    /// A heavy tail to longer delays.
     Pareto,
-    /// A mixture of the two.
+    /// A quarter `normal`, three quarters `pareto`.
     Paretonormal,
     /// From `distribution_table`.
     Table,
@@ -182,40 +183,32 @@ pub(crate) enum DistributionFile {
 pub(crate) enum QueueDisciplineFile {
     /// Drops what comes when it is full.
     Droptail,
-    /// Drops early, by waiting time.
+    /// Also drops what has waited for long (RFC 8289).
     Codel,
 }
 
 /// A two-state loss channel.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[expect(
-    dead_code,
-    reason = "this channel is refused by this version; the schema needs the keys"
-)]
 pub(crate) struct GilbertElliottFile {
     /// Chance per packet to turn bad.
     pub(crate) p: Percent,
     /// Chance per packet to turn good.
     pub(crate) r: Percent,
-    /// Loss in the bad state.
+    /// Loss in the bad state; 100% when absent.
     pub(crate) bad: Option<Percent>,
-    /// Loss in the good state.
+    /// Loss in the good state; none when absent.
     pub(crate) good: Option<Percent>,
 }
 
 /// A link that comes and goes.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[expect(
-    dead_code,
-    reason = "flapping is refused by this version; the schema needs the keys"
-)]
 pub(crate) struct FlapFile {
-    /// Time with a carrier.
-    pub(crate) up: TimeSpan,
+    /// Time with a carrier; the link begins with it.
+    pub(crate) up: Spanned<TimeSpan>,
     /// Time without.
-    pub(crate) down: TimeSpan,
+    pub(crate) down: Spanned<TimeSpan>,
 }
 
 /// A regular change: `steps`, or a `shape` between two sets of values.

@@ -2,13 +2,17 @@
 
 mod agent_file;
 mod collapse;
+mod contradiction;
+mod distribution;
 mod expand;
 mod file;
 mod impairment;
 pub(crate) mod link_file;
+mod loss;
 mod merge;
 pub(crate) mod preset;
 pub(crate) mod segments;
+mod settings;
 #[expect(
     clippy::module_inception,
     reason = "the module holds the type of the same name"
@@ -16,13 +20,16 @@ pub(crate) mod segments;
 mod topology;
 pub(crate) mod validate;
 
+pub use contradiction::Contradiction;
+pub use distribution::{DelayTable, JitterDistribution};
 pub(crate) use file::TopologyFile;
-pub use impairment::{Impairment, ImpairmentChange, JitterDistribution};
+pub use impairment::{Impairment, ImpairmentChange, QueueDiscipline};
+pub use loss::{GilbertElliott, LossModel};
 pub use preset::{PRESETS, Preset};
 pub use topology::{
     AgentSettings, Backend, BasicAuth, DEFAULT_RECALC_PERIOD, DEFAULT_SEED, DriverKind, Endpoint,
-    FaasSettings, Function, InterfaceSettings, Limits, Link, Node, NodeKind, PortMapping, Topology, Uplink,
-    Volume,
+    FaasSettings, Flap, Function, InterfaceSettings, Limits, Link, Node, NodeKind, PortMapping, Topology,
+    Uplink, Volume,
 };
 
 use crate::document::overrides::{self, Assignment};

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::impairment::Impairment;
 use crate::trace::Trace;
-use crate::units::optional_duration_text;
+use crate::units::{duration_text, optional_duration_text};
 
 /// The seed of a topology that names none.
 pub const DEFAULT_SEED: u64 = 42;
@@ -294,6 +294,23 @@ pub struct Link {
     pub backend: Backend,
     /// Largest packet, in bytes; 1500 when absent.
     pub mtu: Option<u32>,
+    /// Whether it starts without a carrier.
+    #[serde(default)]
+    pub down: bool,
+    /// Whether it comes and goes by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub flap: Option<Flap>,
+}
+
+/// A link that loses its carrier in turns. It begins with a carrier when the lab's network is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Flap {
+    /// Time with a carrier; never zero.
+    #[serde(with = "duration_text")]
+    pub up: Duration,
+    /// Time without; never zero.
+    #[serde(with = "duration_text")]
+    pub down: Duration,
 }
 
 /// One end of a link.

@@ -123,22 +123,13 @@ impl Trace {
         }
     }
 
-    /// The shortest delay in it, if it has any.
-    #[must_use]
-    pub fn least_delay(&self) -> Option<Duration> {
-        match &self.playback {
-            Playback::Steps(steps) => steps.iter().filter_map(|step| step.delay).min(),
-            Playback::Deliveries(_) => None,
-        }
-    }
-
-    /// Whether it sets the delay at every moment.
-    #[must_use]
-    pub fn always_sets_delay(&self) -> bool {
-        match &self.playback {
-            Playback::Steps(steps) => steps.iter().all(|step| step.delay.is_some()),
-            Playback::Deliveries(_) => false,
-        }
+    /// All that holds at some moment; of delivery opportunities as in [`Trace::at`].
+    pub fn moments(&self) -> impl Iterator<Item = TraceStep> + '_ {
+        let (steps, deliveries) = match &self.playback {
+            Playback::Steps(steps) => (steps.as_slice(), None),
+            Playback::Deliveries(_) => (&[][..], Some(self.at(Duration::ZERO))),
+        };
+        steps.iter().copied().chain(deliveries)
     }
 
     /// Whether it sets the rate, at least at times.

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use dfaas_model::{Backend, JitterDistribution, NodeKind, QueueLimit, Topology, load_topology, plan};
+use dfaas_model::{
+    Backend, GilbertElliott, Impairment, ImpairmentChange, JitterDistribution, LossModel, NodeKind,
+    QueueLimit, Topology, load_topology, plan,
+};
 
 use proptest::prelude::*;
 
@@ -160,6 +163,96 @@ fn impairments_of_every_supported_kind_arrive() {
         link.backward.to_string(),
         "delay 5ms, jitter 1ms, loss 1%, rate 10mbit, queue 20ms"
     );
+}
+
+#[test]
+fn every_impairment_arrives_and_a_direction_has_its_own_way_of_losing() {
+    let lab = topology(
+        "nodes:\n  a: { kind: host }\n  b: { kind: host }\nlinks:\n  - endpoints: [a, b]\n    delay: 5ms\n    \
+         jitter: 1ms\n    distribution: paretonormal\n    delay_correlation: 25%\n    ordered: false\n    \
+         loss: 1%\n    loss_burst: 5\n    duplicate: 1%\n    corrupt: 2%\n    reorder: 3%\n    \
+         reorder_correlation: 50%\n    rate: 10mbit\n    burst: 4kB\n    overhead: 24\n    \
+         queue_discipline: codel\n    ecn: true\n    forward: { gilbert_elliott: { p: 1%, r: 25% } }\n    \
+         backward: { loss: 2%, blackhole: true }\n",
+    );
+    let link = &lab.links[0];
+    assert_eq!(
+        link.forward.to_string(),
+        "delay 5ms, jitter 1ms, distribution paretonormal, delay_correlation 25%, ordered false, \
+         gilbert_elliott { p: 1%, r: 25%, bad: 100%, good: 0% }, duplicate 1%, corrupt 2%, reorder 3%, \
+         reorder_correlation 50%, rate 10mbit, burst 4kB, overhead 24, queue_discipline codel, ecn"
+    );
+    let LossModel::GilbertElliott(bursts) = link.backward.loss_model() else {
+        panic!("bursts are a channel");
+    };
+    assert!((bursts.mean_loss() - 0.02).abs() < 1e-12 && bursts.r == 0.2);
+    assert!(link.backward.blackhole && !link.forward.blackhole);
+}
+
+#[test]
+fn a_table_of_jitter_lies_beside_the_topology() {
+    let files = files(&[
+        (
+            "labs/lab.yaml",
+            "nodes:\n  a: { kind: host }\n  b: { kind: host }\nlinks:\n  - endpoints: [a, b]\n    delay: 5ms\n    \
+             jitter: 1ms\n    distribution_table: tables/wifi.dist\n    backward: { distribution: normal }\n    \
+             flap: { up: 2s, down: 500ms }\n",
+        ),
+        ("labs/tables/wifi.dist", "# measured\n-8192 0\n8192 16384\n"),
+    ]);
+    let lab =
+        load_topology("labs/lab.yaml", &files, &[]).unwrap_or_else(|error| panic!("{}", rendered(&error)));
+    let link = &lab.links[0];
+    let table = link.forward.distribution.table().unwrap();
+    assert_eq!(&**table.values(), [-8192, 0, 8192, 16384]);
+    assert_eq!(link.backward.distribution, JitterDistribution::Normal);
+    let flap = link.flap.unwrap();
+    assert_eq!(
+        (flap.up, flap.down),
+        (Duration::from_secs(2), Duration::from_millis(500))
+    );
+    let text = serde_json::to_string(link).unwrap();
+    assert_eq!(&serde_json::from_str::<dfaas_model::Link>(&text).unwrap(), link);
+}
+
+#[test]
+fn a_change_of_loss_replaces_the_way_it_was_lost_before() {
+    let channel = GilbertElliott {
+        p: 0.1,
+        r: 0.5,
+        bad: 1.0,
+        good: 0.0,
+    };
+    let bursty = Impairment {
+        loss: 0.01,
+        loss_burst: Some(4.0),
+        ..Impairment::default()
+    };
+    let with_channel = ImpairmentChange {
+        gilbert_elliott: Some(channel),
+        ..ImpairmentChange::default()
+    };
+    let after = with_channel.applied_to(&bursty);
+    assert_eq!(
+        (after.loss, after.loss_burst, after.gilbert_elliott),
+        (0.0, None, Some(channel))
+    );
+    let with_loss = ImpairmentChange {
+        loss: Some(0.02),
+        ..ImpairmentChange::default()
+    };
+    assert_eq!(
+        with_loss.applied_to(&after).loss_model(),
+        LossModel::Independent(0.02)
+    );
+    let still_bursty = with_loss.applied_to(&bursty);
+    assert_eq!((still_bursty.loss, still_bursty.loss_burst), (0.02, Some(4.0)));
+    let without = ImpairmentChange {
+        loss: Some(0.0),
+        ..ImpairmentChange::default()
+    }
+    .applied_to(&bursty);
+    assert!(without.is_none() && without.contradictions(None, None).is_empty());
 }
 
 #[test]

@@ -89,7 +89,7 @@ cases! {
     event_of_nothing: with("events: [{ at: 1T, do: down }]\n"), [];
     event_of_two_things: with("events: [{ at: 1T, node: n1, link: n1--s1, do: stop }]\n"), [];
     jitter_after_a_change: with("events: [{ at: 1T, link: n1--s1, set: { jitter: 9ms } }]\n"), [];
-    change_to_come: with("events: [{ at: 1T, link: n1--s1, set: { duplicate: 9% } }]\n"), [];
+    table_in_an_event: with("events: [{ at: 1T, link: n1--s1, set: { distribution: table } }]\n"), [];
     one_group: with("events: [{ at: 1T, partition: [[n1, n2]] }]\n"), [];
     node_in_two_groups: with("events: [{ at: 1T, partition: [[n1, n2], [n2]] }]\n"), [];
     missing_reference: with("report: { reference: nowhere.csv }\n"), [];

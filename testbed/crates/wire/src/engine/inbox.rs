@@ -8,9 +8,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use nix::sys::eventfd::{EfdFlags, EventFd};
 
-use crate::Impairment;
 use crate::path::Path;
 use crate::statistics::{DirectionStatistics, EngineStatistics};
+use crate::{Impairment, Replay};
 
 /// What a thread can be asked. Whoever waits for an answer sees the sender gone if the thread is: see
 /// [`Inbox::close`].
@@ -29,6 +29,12 @@ pub(super) enum Command {
     Set {
         source: u32,
         impairment: Impairment,
+        done: Sender<()>,
+    },
+    /// Begin a replay on the path from an interface, or end the one there is.
+    Replay {
+        source: u32,
+        replay: Option<Replay>,
         done: Sender<()>,
     },
     /// Tell all counters.

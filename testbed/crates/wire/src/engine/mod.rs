@@ -16,7 +16,7 @@ use worker::Worker;
 use crate::path::Path;
 use crate::socket::Sockets;
 use crate::statistics::{EngineStatistics, LinkStatistics};
-use crate::{Direction, Impairment, WireError};
+use crate::{Direction, Impairment, Replay, WireError};
 
 pub use scheduling::{Scheduling, real_time_allowed};
 
@@ -34,6 +34,8 @@ pub struct LinkSpec {
     pub forward: Impairment,
     /// What happens to packets that come from the second interface.
     pub backward: Impairment,
+    /// How that changes by itself, forward and backward. A replay begins when the link is added.
+    pub replays: [Option<Replay>; 2],
 }
 
 impl LinkSpec {
@@ -44,10 +46,19 @@ impl LinkSpec {
         }
     }
 
+    fn replay(&self, direction: Direction) -> Option<&Replay> {
+        self.replays[direction.source()].as_ref()
+    }
+
     fn check(&self) -> Result<(), WireError> {
-        Direction::BOTH
-            .into_iter()
-            .try_for_each(|direction| check(&self.name, direction, self.impairment(direction)))
+        Direction::BOTH.into_iter().try_for_each(|direction| {
+            let impairment = self.impairment(direction);
+            check(&self.name, direction, impairment.check())?;
+            let replay = self
+                .replay(direction)
+                .map_or(Ok(()), |replay| replay.check(impairment));
+            check(&self.name, direction, replay)
+        })
     }
 }
 
@@ -100,6 +111,7 @@ impl Engine {
         let mut waiting = Vec::new();
         for link in links {
             waiting.extend(engine.hand_over(&link));
+            waiting.extend(engine.hand_over_replays(&link));
             engine.lock_links().insert(link.name, link.interfaces);
         }
         await_all(waiting)?;
@@ -153,6 +165,7 @@ impl Engine {
         }
         check_interfaces(&link, |interface| used.contains(&interface))?;
         await_all(self.hand_over(&link))?;
+        await_all(self.hand_over_replays(&link))?;
         links.insert(link.name, link.interfaces);
         self.hear_links(&links)
     }
@@ -177,17 +190,34 @@ impl Engine {
     /// # Errors
     /// If no link has this name, or the impairment is impossible.
     pub fn set(&self, link: &str, direction: Direction, impairment: Impairment) -> Result<(), WireError> {
-        check(link, direction, &impairment)?;
-        let interfaces = self.lock_links().get(link).copied();
-        let unknown = || WireError::UnknownLink {
-            link: link.to_owned(),
-        };
-        let source = interfaces.ok_or_else(unknown)?[direction.source()];
+        check(link, direction, impairment.check())?;
+        let source = self.source_of(link, direction)?;
         await_all([self.ask(source, |done| Command::Set {
             source,
             impairment,
             done,
         })])
+    }
+
+    /// Begins a replay on one direction of a link now, in place of the one there may be; None ends that.
+    ///
+    /// # Errors
+    /// If no link has this name, or the replay is impossible.
+    pub fn replay(&self, link: &str, direction: Direction, replay: Option<Replay>) -> Result<(), WireError> {
+        if let Some(replay) = &replay {
+            check(link, direction, replay.check(&Impairment::default()))?;
+        }
+        let source = self.source_of(link, direction)?;
+        await_all([self.ask(source, |done| Command::Replay { source, replay, done })])
+    }
+
+    /// The interface that packets of a direction come from.
+    fn source_of(&self, link: &str, direction: Direction) -> Result<u32, WireError> {
+        let interfaces = self.lock_links().get(link).copied();
+        let unknown = || WireError::UnknownLink {
+            link: link.to_owned(),
+        };
+        Ok(interfaces.ok_or_else(unknown)?[direction.source()])
     }
 
     /// Counters of all links, ordered by name. A thread that has ended contributes zeros.
@@ -262,6 +292,16 @@ impl Engine {
         })
     }
 
+    fn hand_over_replays(&self, link: &LinkSpec) -> Vec<(usize, Receiver<()>)> {
+        let directions = Direction::BOTH.into_iter();
+        let begin = |direction: Direction| {
+            let source = link.interfaces[direction.source()];
+            let replay = Some(link.replay(direction)?.clone());
+            Some(self.ask(source, |done| Command::Replay { source, replay, done }))
+        };
+        directions.filter_map(begin).collect()
+    }
+
     /// Sends a command to the thread that hears an interface.
     fn ask(&self, interface: u32, command: impl FnOnce(Sender<()>) -> Command) -> (usize, Receiver<()>) {
         let number = self.sockets.shard_of(interface);
@@ -291,13 +331,13 @@ fn await_all(answers: impl IntoIterator<Item = (usize, Receiver<()>)>) -> Result
     answers.into_iter().try_for_each(await_one)
 }
 
-fn check(link: &str, direction: Direction, impairment: &Impairment) -> Result<(), WireError> {
+fn check(link: &str, direction: Direction, found: Result<(), String>) -> Result<(), WireError> {
     let invalid = |reason| WireError::InvalidImpairment {
         link: link.to_owned(),
         direction,
         reason,
     };
-    impairment.check().map_err(invalid)
+    found.map_err(invalid)
 }
 
 fn check_all(links: &[LinkSpec]) -> Result<(), WireError> {

@@ -3,6 +3,7 @@
 use std::mem::size_of;
 use std::time::Duration;
 
+use nix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
 
 use crate::path::Nanoseconds;
@@ -62,43 +63,47 @@ fn set_attributes(policy: libc::c_int, priority: u32, niceness: i32, slice: Dura
     result == 0
 }
 
-/// Sees to it that a thread of real-time priority leaves some of its processor to others: in each window it
-/// must have slept a twelfth, in pieces of a sixth of a millisecond. The kernel's own limits
-/// (sched_rt_runtime_us, the fair server) ask for a twentieth, but take 50 ms at once from whoever comes near.
+/// Sees to it that a thread of real-time priority leaves some of its processor to others: of each window it
+/// must not have used a twelfth. The kernel's own limits (sched_rt_runtime_us, the fair server) ask for a twentieth, but
+/// take 50 ms at once from whoever comes near. What counts is processor time: a system call that need not wait takes
+/// some as well, however long it looks like a rest.
 #[derive(Debug)]
 pub(super) struct Breather {
     window_start: Nanoseconds,
-    slept: Nanoseconds,
+    used_at_start: Nanoseconds,
 }
 
 const WINDOW: Nanoseconds = 2_000_000;
 const SHARE: Nanoseconds = 12;
-/// Longest sleep at once, for a window that was much too long.
-const LONGEST: Nanoseconds = 250_000;
+/// Longest sleep at once; enough for a window six times as long as it should be.
+const LONGEST: Nanoseconds = 1_000_000;
 
 impl Breather {
-    pub(super) fn new(now: Nanoseconds) -> Breather {
+    /// A window that begins now, for a thread that has used so much processor time.
+    pub(super) fn new(now: Nanoseconds, used: Nanoseconds) -> Breather {
         Breather {
             window_start: now,
-            slept: 0,
+            used_at_start: used,
         }
     }
 
-    /// Notes that the thread slept.
-    pub(super) fn note_sleep(&mut self, time: Nanoseconds) {
-        self.slept += time;
-    }
-
-    /// How long the thread must sleep now; zero almost always.
-    pub(super) fn owed(&mut self, now: Nanoseconds) -> Duration {
+    /// How long the thread must sleep now; zero almost always. `used` is asked for once in a window.
+    pub(super) fn owed(&mut self, now: Nanoseconds, used: impl FnOnce() -> Nanoseconds) -> Duration {
         let elapsed = now.saturating_sub(self.window_start);
         if elapsed < WINDOW {
             return Duration::ZERO;
         }
-        let owed = (elapsed / SHARE).saturating_sub(self.slept).min(LONGEST);
-        *self = Breather::new(now);
-        Duration::from_nanos(owed)
+        let used = used();
+        let rested = elapsed.saturating_sub(used.saturating_sub(self.used_at_start));
+        *self = Breather::new(now, used);
+        Duration::from_nanos((elapsed / SHARE).saturating_sub(rested).min(LONGEST))
     }
+}
+
+/// The processor time that the calling thread has used; zero if the system does not say.
+pub(super) fn processor_time() -> Nanoseconds {
+    let time = clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).map_or(Duration::ZERO, Duration::from);
+    Nanoseconds::try_from(time.as_nanos()).unwrap_or(Nanoseconds::MAX)
 }
 
 #[cfg(test)]
@@ -107,17 +112,36 @@ mod tests {
 
     #[test]
     fn a_busy_thread_rests_a_twelfth() {
-        let mut breather = Breather::new(0);
-        assert_eq!(breather.owed(1_999_999), Duration::ZERO);
-        assert_eq!(breather.owed(2_400_000), Duration::from_micros(200));
-        breather.note_sleep(60_000);
-        assert_eq!(breather.owed(4_800_000), Duration::from_micros(140));
-        breather.note_sleep(1_000_000);
-        assert_eq!(breather.owed(7_000_000), Duration::ZERO);
+        let mut breather = Breather::new(0, 0);
+        let owed = |breather: &mut Breather, now, used| breather.owed(now, || used);
+        assert_eq!(owed(&mut breather, 1_999_999, 1_999_999), Duration::ZERO);
         assert_eq!(
-            breather.owed(1_000_000_000),
-            Duration::from_micros(250),
+            owed(&mut breather, 2_400_000, 2_400_000),
+            Duration::from_micros(200)
+        );
+        // 2.4 ms later it has used 2.34 ms more.
+        assert_eq!(
+            owed(&mut breather, 4_800_000, 4_740_000),
+            Duration::from_micros(140)
+        );
+        assert_eq!(owed(&mut breather, 7_000_000, 5_740_000), Duration::ZERO);
+        assert_eq!(
+            owed(&mut breather, 1_007_000_000, 1_005_740_000),
+            Duration::from_millis(1)
+        );
+        assert_eq!(
+            owed(&mut breather, 1_010_000_000, 1_005_740_000),
+            Duration::ZERO,
             "no debt is carried on"
         );
+    }
+
+    #[test]
+    fn processor_time_passes_while_working_only() {
+        let before = processor_time();
+        std::thread::sleep(Duration::from_millis(20));
+        let slept = processor_time();
+        assert!(slept - before < 10_000_000, "{}", slept - before);
+        while processor_time() < slept + 1_000_000 {}
     }
 }

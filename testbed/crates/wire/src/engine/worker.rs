@@ -10,7 +10,7 @@ use nix::sys::time::TimeSpec;
 
 use super::clock::Clock;
 use super::inbox::{Command, Inbox, Report};
-use super::scheduling::{Breather, Scheduling};
+use super::scheduling::{Breather, Scheduling, processor_time};
 use crate::path::Nanoseconds;
 use crate::shard::{Outgoing, Shard};
 use crate::socket::{Lane, ReceiveBatch, SendBatch};
@@ -19,6 +19,11 @@ use crate::statistics::{DirectionStatistics, EngineStatistics};
 /// Frames and bytes handed to the kernel at once; sending 128 KiB takes some 50 µs, in which nothing is read.
 const MOST_FRAMES: usize = 32;
 const MOST_BYTES: usize = 128 << 10;
+
+/// Batches handed over before anything is read again. One read may bring more packets than one batch takes away (from
+/// several sockets, or of frames that are taken apart). If reading had its turn after each batch, a flood would be read
+/// faster than it is sent, and packets of all links would be late by as much as memory can hold, not only the flood's.
+const MOST_BATCHES: usize = 32;
 
 /// Longest time that arrivals are left unread on purpose. What came is due later anyway, and the kernel
 /// stamped it, so one wake-up serves many packets.
@@ -50,7 +55,7 @@ impl Worker {
         scheduling: Scheduling,
     ) -> Worker {
         let clock = Clock::start();
-        let breather = (scheduling == Scheduling::Fifo).then(|| Breather::new(clock.now()));
+        let breather = (scheduling == Scheduling::Fifo).then(|| Breather::new(clock.now(), 0));
         Worker {
             shard: Shard::new(memory),
             lanes,
@@ -80,6 +85,15 @@ impl Worker {
     }
 
     fn send_due(&mut self) {
+        for _ in 0..MOST_BATCHES {
+            if !self.send_batch() {
+                return;
+            }
+        }
+    }
+
+    /// Sends some of what is due; false if nothing was.
+    fn send_batch(&mut self) -> bool {
         let now = self.clock.now();
         let mut bytes = 0;
         while self.outgoing.len() < MOST_FRAMES && bytes < MOST_BYTES {
@@ -90,7 +104,7 @@ impl Worker {
             self.outgoing.push(outgoing);
         }
         let (Some(lane), false) = (self.lanes.first(), self.outgoing.is_empty()) else {
-            return;
+            return false;
         };
         let (shard, outgoing) = (&mut self.shard, &self.outgoing);
         let clock = self.clock;
@@ -103,6 +117,7 @@ impl Worker {
         for sent in self.outgoing.drain(..) {
             self.shard.pool.discard(sent.departure.packet.frame);
         }
+        true
     }
 
     /// Waits until something is due, came, or was asked; finds the sockets that have something to read. True
@@ -147,9 +162,6 @@ impl Worker {
         let timeout = until.map(|until| TimeSpec::from(Duration::from_nanos(until.saturating_sub(now))));
         // An interruption looks like a time-out, and the loop comes back here.
         let changed = ppoll(&mut descriptors, timeout, None).unwrap_or(0);
-        if let Some(breather) = &mut self.breather {
-            breather.note_sleep(self.clock.now().saturating_sub(now));
-        }
         if changed == 0 {
             return false;
         }
@@ -195,7 +207,7 @@ impl Worker {
 
     fn take_breath(&mut self) {
         if let Some(breather) = &mut self.breather {
-            let owed = breather.owed(self.clock.now());
+            let owed = breather.owed(self.clock.now(), processor_time);
             if !owed.is_zero() {
                 std::thread::sleep(owed);
             }
@@ -225,6 +237,10 @@ impl Worker {
                     done,
                 } => {
                     self.shard.set(source, self.clock.now(), impairment);
+                    let _ = done.send(());
+                }
+                Command::Replay { source, replay, done } => {
+                    self.shard.replay(source, self.clock.now(), replay.as_ref());
                     let _ = done.send(());
                 }
                 Command::Report { answer } => {

@@ -1,90 +1,118 @@
-//! Delay and jitter. Packets keep their order: none is due before the one ahead of it.
+//! Delay. Packets keep their order, unless one is to overtake or jitter need not keep it.
 
-use std::collections::VecDeque;
+use std::cmp::Ordering;
+use std::collections::{BinaryHeap, VecDeque};
 use std::time::Duration;
 
-use super::{Departure, Nanoseconds, Packet};
-use crate::random::Stream;
-use crate::{Impairment, JitterDistribution};
+use super::jitter;
+use super::{Departure, Nanoseconds, Packet, nanoseconds};
+use crate::Impairment;
 
-/// The delay stage: a line of packets, each with the moment it is due.
-#[derive(Debug)]
+/// The delay stage.
+#[derive(Debug, Default)]
 pub(super) struct Delay {
+    /// Packets in the order they came, which is that of their times.
     line: VecDeque<Departure>,
+    /// Packets that are due before the last one of the line was.
+    overtaking: BinaryHeap<Earliest>,
     delay: Nanoseconds,
-    jitter: Nanoseconds,
-    distribution: JitterDistribution,
+    keeps_order: bool,
+    has_overtaking: bool,
+    /// When the last packet of the line is due.
     last_due: Nanoseconds,
-    stream: Stream,
+    /// Packets that were ever pushed.
+    count: u64,
 }
 
-impl Delay {
-    pub(super) fn new(stream: Stream) -> Delay {
-        Delay {
-            line: VecDeque::new(),
-            delay: 0,
-            jitter: 0,
-            distribution: JitterDistribution::default(),
-            last_due: 0,
-            stream,
-        }
+/// The shortest delay a packet may get when that of the link is `delay`.
+pub(super) fn least(impairment: &Impairment, delay: Duration) -> Nanoseconds {
+    match impairment.reorder > 0.0 {
+        true => 0,
+        false => nanoseconds(delay).saturating_add_signed(jitter::lowest(impairment)),
     }
+}
 
+/// A packet that overtakes; the greatest is the one due first, and of those due at once the one that came first.
+#[derive(Debug)]
+struct Earliest {
+    departure: Departure,
+    number: u64,
+}
+
+impl Ord for Earliest {
+    fn cmp(&self, other: &Self) -> Ordering {
+        (other.departure.due, other.number).cmp(&(self.departure.due, self.number))
+    }
+}
+
+impl PartialOrd for Earliest {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Earliest {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl Eq for Earliest {}
+
+impl Delay {
     pub(super) fn set(&mut self, impairment: &Impairment) {
         self.delay = nanoseconds(impairment.delay);
-        self.jitter = nanoseconds(impairment.jitter);
-        self.distribution = impairment.jitter_distribution;
+        self.keeps_order = impairment.ordered;
+        self.has_overtaking = impairment.reorder > 0.0;
     }
 
-    pub(super) fn has_jitter(&self) -> bool {
-        self.jitter > 0
-    }
-
-    /// The shortest delay a packet may get.
-    pub(super) fn least(&self) -> Nanoseconds {
-        let deepest = match self.distribution {
-            JitterDistribution::Uniform => self.jitter,
-            JitterDistribution::Normal => self.jitter.saturating_mul(4),
-        };
-        self.delay.saturating_sub(deepest)
-    }
-
-    /// What jitter adds to the delay of packet `index`.
-    pub(super) fn jitter(&mut self, index: u64) -> i64 {
-        if self.jitter == 0 {
-            return 0;
-        }
-        let deviation = match self.distribution {
-            JitterDistribution::Uniform => self.stream.fraction(index) * 2.0 - 1.0,
-            JitterDistribution::Normal => self.stream.normal(index),
-        };
-        (deviation * self.jitter as f64).round() as i64
+    /// Whether a packet may be due before one that came to this stage earlier.
+    pub(super) fn may_overtake(&self) -> bool {
+        self.has_overtaking || !self.keeps_order
     }
 
     /// When a packet that comes from the stage before at `from` is due.
     pub(super) fn due(&self, from: Nanoseconds, packet: &Packet) -> Nanoseconds {
-        let delay = self.delay.saturating_add_signed(packet.jitter);
-        from.saturating_add(delay).max(self.last_due)
+        if packet.fate.overtakes {
+            return from;
+        }
+        let delay = self.delay.saturating_add_signed(packet.fate.jitter);
+        let due = from.saturating_add(delay);
+        if self.keeps_order {
+            due.max(self.last_due)
+        } else {
+            due
+        }
     }
 
     pub(super) fn push(&mut self, from: Nanoseconds, packet: Packet) {
         let due = self.due(from, &packet);
-        self.last_due = due;
-        self.line.push_back(Departure { due, packet });
+        let departure = Departure { due, packet };
+        self.count += 1;
+        if due >= self.last_due {
+            self.last_due = due;
+            self.line.push_back(departure);
+        } else {
+            let number = self.count;
+            self.overtaking.push(Earliest { departure, number });
+        }
     }
 
     pub(super) fn next_due(&self) -> Option<Nanoseconds> {
-        self.line.front().map(|departure| departure.due)
+        let line = self.line.front().map(|departure| departure.due);
+        let overtaking = self.overtaking.peek().map(|earliest| earliest.departure.due);
+        line.into_iter().chain(overtaking).min()
     }
 
     pub(super) fn take_due(&mut self, now: Nanoseconds) -> Option<Departure> {
-        if self.next_due()? > now {
-            return None;
+        let next = self.next_due().filter(|&due| due <= now)?;
+        if self
+            .overtaking
+            .peek()
+            .is_some_and(|earliest| earliest.departure.due == next)
+        {
+            return self.overtaking.pop().map(|earliest| earliest.departure);
         }
         self.line.pop_front()
     }
-}
-
-fn nanoseconds(duration: Duration) -> Nanoseconds {
-    Nanoseconds::try_from(duration.as_nanos()).unwrap_or(Nanoseconds::MAX)
 }

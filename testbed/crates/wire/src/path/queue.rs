@@ -1,19 +1,23 @@
-//! Rate, and the drop-tail queue before it. An active queue management will be asked in [`Queue::take_sent`],
-//! where a packet's time in the queue is known.
+//! The queue before the rate: drop-tail limits, and CoDel where it is asked for.
 
 use std::collections::VecDeque;
 
+use super::codel::Codel;
+use super::deliveries::Deliveries;
+use super::pace::{Pace, time_to_send};
 use super::{Nanoseconds, Packet};
-use crate::Impairment;
+use crate::edit::mark_congestion;
+use crate::{Impairment, QueueDiscipline};
 
-/// A packet in the queue; the first one is in transmission.
+/// A packet in the queue.
 #[derive(Debug)]
 struct Waiting {
     packet: Packet,
     size: u64,
+    since: Nanoseconds,
 }
 
-/// The transmission of the first packet of the queue.
+/// The way out of the first packet of the queue.
 #[derive(Debug, Clone, Copy)]
 struct Transmission {
     start: Nanoseconds,
@@ -21,111 +25,154 @@ struct Transmission {
 }
 
 /// The queue and rate stage.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Queue {
-    rate: Option<u64>,
+    pace: Pace,
     overhead: i32,
-    limit_bytes: u64,
     limit_packets: u64,
+    limit_bytes: u64,
+    codel: Option<Codel>,
+    marks: bool,
     waiting: VecDeque<Waiting>,
-    /// Bytes behind the packet in transmission.
+    /// Bytes of all packets that wait, the first included.
     backlog: u64,
     current: Option<Transmission>,
-    /// End of the last transmission.
+    /// When the last packet was away.
     free_at: Nanoseconds,
-}
-
-impl Default for Queue {
-    fn default() -> Queue {
-        Queue {
-            rate: None,
-            overhead: 0,
-            limit_bytes: u64::MAX,
-            limit_packets: u64::MAX,
-            waiting: VecDeque::new(),
-            backlog: 0,
-            current: None,
-            free_at: 0,
-        }
-    }
+    /// What CoDel took out; to be taken away by [`Queue::take_dropped`].
+    dropped: Vec<Packet>,
+    /// Packets marked so far.
+    marked: u64,
 }
 
 impl Queue {
-    /// Changes rate and limits. What is left of the transmission under way continues at the new rate; packets
-    /// beyond a smaller limit stay.
-    pub(super) fn set(&mut self, now: Nanoseconds, impairment: &Impairment) {
+    /// Changes rate (or, if given, delivery opportunities) and limits. What is left of the transmission under way
+    /// continues at the new rate; packets beyond a smaller limit stay.
+    pub(super) fn set(&mut self, now: Nanoseconds, impairment: &Impairment, deliveries: Option<&Deliveries>) {
+        let pace = match (deliveries, &self.pace) {
+            (None, before) => before.changed(now, impairment),
+            // Those under way go on where they are.
+            (Some(new), Pace::Deliveries(old)) if new.is_part_of(old) => Pace::Deliveries(old.clone()),
+            (Some(new), _) => Pace::Deliveries(new.clone()),
+        };
+        let before = std::mem::replace(&mut self.pace, pace);
+        let size = self.waiting.front().map_or(0, |first| first.size);
         if let Some(current) = &mut self.current {
-            let whole = time_to_send(self.waiting.front().map_or(0, |first| first.size), self.rate);
-            let left = current.end.saturating_sub(now.max(current.start));
-            let size = self.waiting.front().map_or(0, |first| first.size);
-            let new = time_to_send(size, impairment.rate);
-            let scaled = u128::from(new) * u128::from(left) / u128::from(whole.max(1));
-            current.end = (current.end - left).saturating_add(scaled as u64);
+            current.end = match (&before, &self.pace) {
+                (&Pace::Wire { rate: old }, &Pace::Wire { rate: new }) => {
+                    let left = current.end.saturating_sub(now.max(current.start));
+                    let [whole, changed] = [old, new].map(|rate| u128::from(time_to_send(size, rate)));
+                    let scaled = (changed * u128::from(left) + whole / 2) / whole.max(1);
+                    (current.end - left).saturating_add(scaled as u64)
+                }
+                _ => self.pace.end_of(now.max(current.start), size),
+            };
         }
-        self.rate = impairment.rate;
         self.overhead = impairment.overhead;
-        self.limit_bytes = impairment.effective_queue_bytes();
-        self.limit_packets = impairment.queue_packets.map_or(u64::MAX, u64::from);
+        // While nothing leaves, there is as much room as there was before.
+        if impairment.rate != Some(0) {
+            (self.limit_packets, self.limit_bytes) = impairment.queue_limits();
+        }
+        match impairment.queue_discipline {
+            QueueDiscipline::DropTail => self.codel = None,
+            QueueDiscipline::CoDel { ecn } => {
+                self.marks = ecn;
+                self.codel.get_or_insert_default();
+            }
+        }
     }
 
     /// Whether packets have to pass through this stage.
     pub(super) fn is_limited(&self) -> bool {
-        self.rate.is_some() || !self.waiting.is_empty()
+        self.pace != Pace::Free || !self.waiting.is_empty()
     }
 
-    /// Puts a packet behind the others, or gives it back if there is no room. The packet in transmission
+    /// Puts a packet behind the others, or gives it back if there is no room. A packet in transmission
     /// takes no room, as with a network card that has taken it from its queue.
     pub(super) fn offer(&mut self, arrival: Nanoseconds, packet: Packet) -> Result<(), Packet> {
         let size = packet.bytes.saturating_add_signed(i64::from(self.overhead));
-        if self.waiting.is_empty() {
-            self.waiting.push_back(Waiting { packet, size });
+        let since = arrival;
+        let Some(first) = self.waiting.front() else {
+            self.backlog += size;
+            self.waiting.push_back(Waiting { packet, size, since });
             self.begin(arrival.max(self.free_at));
             return Ok(());
-        }
-        let others = self.waiting.len() as u64 - 1;
-        if others >= self.limit_packets || self.backlog.saturating_add(size) > self.limit_bytes {
+        };
+        let (gone, gone_bytes) = if self.pace.transmits() {
+            (1, first.size)
+        } else {
+            (0, 0)
+        };
+        let is_full = self.waiting.len() as u64 - gone >= self.limit_packets
+            || (self.backlog - gone_bytes).saturating_add(size) > self.limit_bytes;
+        if is_full {
             return Err(packet);
         }
         self.backlog += size;
-        self.waiting.push_back(Waiting { packet, size });
+        self.waiting.push_back(Waiting { packet, size, since });
         Ok(())
     }
 
+    /// Lets the next packet begin its way out at `start`; CoDel may take some out before.
     fn begin(&mut self, start: Nanoseconds) {
-        self.current = self.waiting.front().map(|first| {
-            let end = start.saturating_add(time_to_send(first.size, self.rate));
-            Transmission { start, end }
+        while self.is_first_dropped(start) {
+            if let Some(first) = self.pop() {
+                self.dropped.push(first.packet);
+            }
+        }
+        let pace = &self.pace;
+        self.current = self.waiting.front().map(|first| Transmission {
+            start,
+            end: pace.end_of(start, first.size),
         });
+        if let (None, Some(codel)) = (self.current, &mut self.codel) {
+            codel.rest();
+        }
     }
 
-    /// The packet in transmission and when that ends.
+    fn is_first_dropped(&mut self, now: Nanoseconds) -> bool {
+        let (Some(codel), Some(first)) = (&mut self.codel, self.waiting.front_mut()) else {
+            return false;
+        };
+        let waited = now.saturating_sub(first.since);
+        if !codel.takes(now, waited, first.size, self.backlog - first.size) {
+            return false;
+        }
+        if self.marks && mark_congestion(&mut first.packet.frame) {
+            self.marked += 1;
+            return false;
+        }
+        true
+    }
+
+    fn pop(&mut self) -> Option<Waiting> {
+        let first = self.waiting.pop_front()?;
+        self.backlog -= first.size;
+        Some(first)
+    }
+
+    /// The first packet and when it is away.
     pub(super) fn next(&self) -> Option<(Nanoseconds, &Packet)> {
         Some((self.current?.end, &self.waiting.front()?.packet))
     }
 
-    /// Takes out the first packet if its transmission ended by `now`, and begins the next one's at that end.
+    /// Takes out the first packet if it is away by `now`, and lets the next one begin then.
     pub(super) fn take_sent(&mut self, now: Nanoseconds) -> Option<(Nanoseconds, Packet)> {
-        let end = self
-            .current
-            .map(|current| current.end)
-            .filter(|&end| end <= now)?;
-        let sent = self.waiting.pop_front()?;
+        let Transmission { start, end } = self.current.filter(|current| current.end <= now)?;
+        let sent = self.pop()?;
         self.free_at = end;
-        self.backlog -= self.waiting.front().map_or(0, |first| first.size);
+        self.pace.sent(start, end, sent.size);
         self.begin(end);
         Some((end, sent.packet))
     }
-}
 
-/// Nanoseconds that `bytes` need at `rate` bit/s, rounded to the nearest.
-fn time_to_send(bytes: u64, rate: Option<u64>) -> Nanoseconds {
-    const BITS_TIMES_NANOSECONDS: u128 = 8 * 1_000_000_000;
-    match rate {
-        None => 0,
-        Some(rate) => {
-            let rate = u128::from(rate.max(1));
-            let time = (u128::from(bytes) * BITS_TIMES_NANOSECONDS + rate / 2) / rate;
-            Nanoseconds::try_from(time).unwrap_or(Nanoseconds::MAX)
-        }
+    /// A packet that CoDel took out.
+    pub(super) fn take_dropped(&mut self) -> Option<Packet> {
+        self.dropped.pop()
+    }
+
+    /// Packets marked since this was last asked.
+    pub(super) fn take_marked(&mut self) -> u64 {
+        std::mem::take(&mut self.marked)
     }
 }

@@ -1,11 +1,9 @@
 //! Finding and rewriting the headers of TCP and UDP over IPv4 and IPv6. The bytes come from a node and may be
 //! anything.
 
-const ETHERNET: usize = 14;
-const TYPE_IPV4: u16 = 0x0800;
-const TYPE_IPV6: u16 = 0x86dd;
-const TYPES_VLAN: [u16; 2] = [0x8100, 0x88a8];
-const MOST_VLAN_TAGS: usize = 2;
+use crate::checksum::{fold, sum};
+use crate::ethernet::{TYPE_IPV4, TYPE_IPV6, network_layer, put, word};
+
 const IPV6: usize = 40;
 const MOST_IPV6_EXTENSIONS: usize = 4;
 /// Hop-by-hop options, routing, destination options.
@@ -58,14 +56,7 @@ pub(super) struct Headers {
 impl Headers {
     /// Finds the headers; None if they are not as expected or cut short.
     pub(super) fn parse(ethernet: &[u8], kind: Transport) -> Option<Headers> {
-        let mut network = ETHERNET;
-        let mut protocol = word(ethernet, network - 2)?;
-        for _ in 0..MOST_VLAN_TAGS {
-            if TYPES_VLAN.contains(&protocol) {
-                network += 4;
-                protocol = word(ethernet, network - 2)?;
-            }
-        }
+        let (network, protocol) = network_layer(ethernet)?;
         let transport = match protocol {
             TYPE_IPV4 => after_ipv4(ethernet, network, kind)?,
             TYPE_IPV6 => after_ipv6(ethernet, network, kind)?,
@@ -192,35 +183,4 @@ fn after_ipv6(ethernet: &[u8], network: usize, kind: Transport) -> Option<usize>
 /// A header length given in words of 32 bits, as bytes; None if below the least the protocol allows.
 fn header_words(words: u8, least: u8) -> Option<usize> {
     (words >= least).then_some(usize::from(words) * 4)
-}
-
-fn word(bytes: &[u8], at: usize) -> Option<u16> {
-    match bytes.get(at..at + 2) {
-        Some(&[first, second]) => Some(u16::from_be_bytes([first, second])),
-        _ => None,
-    }
-}
-
-fn put(bytes: &mut [u8], at: usize, value: u16) {
-    if let Some(place) = bytes.get_mut(at..at + 2) {
-        place.copy_from_slice(&value.to_be_bytes());
-    }
-}
-
-/// The Internet checksum's sum (RFC 1071), not yet folded.
-pub(super) fn sum(bytes: &[u8]) -> u64 {
-    let mut pairs = bytes.chunks_exact(2);
-    let whole: u64 = pairs
-        .by_ref()
-        .map(|pair| u64::from(u16::from_be_bytes([pair[0], pair[1]])))
-        .sum();
-    whole + pairs.remainder().first().map_or(0, |&last| u64::from(last) << 8)
-}
-
-/// Folds a sum to 16 bits with end-around carry.
-pub(super) fn fold(mut sum: u64) -> u16 {
-    while sum > 0xffff {
-        sum = (sum & 0xffff) + (sum >> 16);
-    }
-    sum as u16
 }

@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
-use super::headers::{fold, sum};
 use super::*;
+use crate::checksum::{fold, sum};
 use crate::frame::tests::frame;
 
 const ETHERNET: usize = 14;

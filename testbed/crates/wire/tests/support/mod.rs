@@ -205,6 +205,7 @@ impl Network {
             interfaces,
             forward,
             backward,
+            replays: [None, None],
         }
     }
 

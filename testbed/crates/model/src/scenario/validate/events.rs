@@ -1,6 +1,7 @@
 //! Events.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use super::Context;
 use crate::document::spanned::Spanned;
@@ -11,8 +12,8 @@ use crate::scenario::file::{DeedFile, EventFile, Value};
 use crate::topology::link_file::{HasImpairments, ImpairmentFile, LinkChangeFile};
 use crate::topology::preset::Direction;
 use crate::topology::validate::impairment;
-use crate::topology::{Link, NodeKind};
-use crate::units::TimeSpan;
+use crate::topology::{Impairment, Link, NodeKind, Topology};
+use crate::trace::Trace;
 
 /// Checks one event.
 pub(super) fn event(file: &EventFile, context: &Context<'_>, problems: &mut Problems) -> Option<Event> {
@@ -21,7 +22,7 @@ pub(super) fn event(file: &EventFile, context: &Context<'_>, problems: &mut Prob
     let action = problems.keep(action(file, context, problems_of(file)))?;
     let action = match action {
         Half::Done(action) => action,
-        Half::Change { link, change } => set_link(link, change, problems),
+        Half::Change { link, change } => set_link(context.topology, link, change, problems),
     };
     Some(Event {
         at: at?,
@@ -132,46 +133,43 @@ fn node(value: &Value, context: &Context<'_>) -> Result<String, Problem> {
     Ok(name)
 }
 
-fn set_link(link: &Link, file: &LinkChangeFile, problems: &mut Problems) -> EventAction {
-    let both = file.impairments();
-    for own in [Some(&both), file.forward.as_ref(), file.backward.as_ref()]
+fn set_link(topology: &Topology, link: &Link, file: &LinkChangeFile, problems: &mut Problems) -> EventAction {
+    let both_file = file.impairments();
+    for own in [Some(&both_file), file.forward.as_ref(), file.backward.as_ref()]
         .into_iter()
         .flatten()
     {
-        impairment::refuse_trace(own, problems);
+        impairment::refuse_files(own, problems);
     }
-    let mut direction = |own: Option<&ImpairmentFile>, direction| {
-        let both = impairment::change(&both, direction, problems);
-        match own {
-            Some(own) => impairment::change(own, direction, problems).or(&both),
-            None => both,
-        }
-    };
-    let (forward, backward) = (
-        direction(file.forward.as_ref(), Direction::Forward),
-        direction(file.backward.as_ref(), Direction::Backward),
-    );
-    for (change, before) in [(&forward, &link.forward), (&backward, &link.backward)] {
-        let after = change.applied_to(before);
-        if after.jitter > after.delay {
-            let fault = Fault::JitterOverDelay {
-                jitter: TimeSpan(after.jitter).to_string(),
-                delay: TimeSpan(after.delay).to_string(),
+    let [forward_trace, backward_trace] = topology.traces_of(link);
+    let mut change =
+        |own: Option<&ImpairmentFile>, direction, before: &Impairment, trace: Option<&Arc<Trace>>| {
+            let both = impairment::change(&both_file, direction, problems);
+            let change = match own {
+                Some(own) => impairment::change(own, direction, problems).or(&both),
+                None => both,
             };
-            let written = [
-                file.jitter.as_ref().map(|own| own.span),
-                file.delay.as_ref().map(|own| own.span),
-            ];
-            problems.add(match written.into_iter().flatten().next() {
-                Some(span) => Problem::new(fault, span).label("after this change"),
-                None => Problem::without_place(fault),
-            });
-        }
-    }
+            let after = change.applied_to(before);
+            let files = [own, Some(&both_file)];
+            impairment::check(&after, link.mtu, trace.map(Arc::as_ref), &files, problems);
+            change
+        };
+    let forward = change(
+        file.forward.as_ref(),
+        Direction::Forward,
+        &link.forward,
+        forward_trace,
+    );
+    let backward = change(
+        file.backward.as_ref(),
+        Direction::Backward,
+        &link.backward,
+        backward_trace,
+    );
     EventAction::SetLink {
         link: link.name.clone(),
-        forward,
-        backward,
+        forward: Box::new(forward),
+        backward: Box::new(backward),
     }
 }
 

@@ -1,21 +1,25 @@
-//! Impairment keys: what this version can do is taken over, anything else is refused by name.
+//! Impairment keys: each is taken over, and what cannot be meant together is refused with its place.
 
-use super::super::impairment::{ImpairmentChange, JitterDistribution};
-use super::super::link_file::{DistributionFile, ImpairmentFile, QueueDisciplineFile};
+use super::super::contradiction::Contradiction;
+use super::super::distribution::JitterDistribution;
+use super::super::impairment::{Impairment, ImpairmentChange, QueueDiscipline};
+use super::super::link_file::{DistributionFile, GilbertElliottFile, ImpairmentFile, QueueDisciplineFile};
+use super::super::loss::GilbertElliott;
 use super::super::preset::{Direction, PRESETS, Preset};
 use crate::document::spanned::Spanned;
 use crate::document::tree::Span;
 use crate::error::{Fault, Problem, Problems};
-use crate::units::TimeSpan;
+use crate::trace::Trace;
+use crate::units::Percent;
 
-/// The supported keys of `file`, over its preset; the others are reported.
+/// The change that the keys of `file` ask for, over its preset.
 pub(crate) fn change(
     file: &ImpairmentFile,
     direction: Direction,
     problems: &mut Problems,
 ) -> ImpairmentChange {
     let preset = preset(file, problems).map(|preset| preset.of(direction));
-    keys(file, problems).or(&preset.unwrap_or_default())
+    keys(file).or(&preset.unwrap_or_default())
 }
 
 /// The preset of `file`, if it names one.
@@ -36,45 +40,75 @@ pub(super) fn preset(file: &ImpairmentFile, problems: &mut Problems) -> Option<&
     preset
 }
 
-fn keys(file: &ImpairmentFile, problems: &mut Problems) -> ImpairmentChange {
-    refuse_unsupported(file, problems);
+fn keys(file: &ImpairmentFile) -> ImpairmentChange {
     ImpairmentChange {
+        blackhole: plain(file.blackhole.as_ref()),
+        loss: share(file.loss.as_ref()),
+        loss_correlation: share(file.loss_correlation.as_ref()),
+        loss_burst: plain(file.loss_burst.as_ref()),
+        gilbert_elliott: file
+            .gilbert_elliott
+            .as_ref()
+            .map(|channel| gilbert_elliott(&channel.value)),
+        duplicate: share(file.duplicate.as_ref()),
+        corrupt: share(file.corrupt.as_ref()),
+        rate: file.rate.as_ref().map(|rate| rate.value.0),
+        burst: file.burst.as_ref().map(|burst| burst.value.0),
+        overhead: plain(file.overhead.as_ref()),
+        queue: plain(file.queue.as_ref()),
+        queue_discipline: file
+            .queue_discipline
+            .as_ref()
+            .map(|discipline| match discipline.value {
+                QueueDisciplineFile::Droptail => QueueDiscipline::Droptail,
+                QueueDisciplineFile::Codel => QueueDiscipline::Codel,
+            }),
+        ecn: plain(file.ecn.as_ref()),
+        reorder: share(file.reorder.as_ref()),
+        reorder_correlation: share(file.reorder_correlation.as_ref()),
         delay: file.delay.as_ref().map(|delay| delay.value.0),
         jitter: file.jitter.as_ref().map(|jitter| jitter.value.0),
         distribution: file.distribution.as_ref().and_then(|shape| match shape.value {
             DistributionFile::Uniform => Some(JitterDistribution::Uniform),
             DistributionFile::Normal => Some(JitterDistribution::Normal),
-            DistributionFile::Pareto => refuse_distribution("pareto", shape.span, problems),
-            DistributionFile::Paretonormal => refuse_distribution("paretonormal", shape.span, problems),
-            DistributionFile::Table => refuse_distribution("table", shape.span, problems),
+            DistributionFile::Pareto => Some(JitterDistribution::Pareto),
+            DistributionFile::Paretonormal => Some(JitterDistribution::Paretonormal),
+            // Its values come from a file, which is not read here.
+            DistributionFile::Table => None,
         }),
-        loss: file.loss.as_ref().map(|loss| loss.value.fraction()),
-        rate: file.rate.as_ref().map(|rate| rate.value.0),
-        queue: file.queue.as_ref().map(|queue| queue.value),
+        delay_correlation: share(file.delay_correlation.as_ref()),
+        ordered: plain(file.ordered.as_ref()),
     }
 }
 
-fn refuse_distribution(name: &str, span: Span, problems: &mut Problems) -> Option<JitterDistribution> {
-    problems.add(unsupported(&format!("distribution `{name}`"), span));
-    None
+fn plain<T: Copy>(key: Option<&Spanned<T>>) -> Option<T> {
+    key.map(|key| key.value)
 }
 
-fn unsupported(what: &str, span: Span) -> Problem {
-    Problem::new(
-        Fault::NotSupported {
-            what: what.to_owned(),
-        },
-        span,
-    )
-    .label("here")
-    .help("links have `delay`, `jitter` (uniform or normal), `loss`, `rate` and `queue`")
+fn share(key: Option<&Spanned<Percent>>) -> Option<f64> {
+    key.map(|key| key.value.fraction())
 }
 
-/// A trace is read with the topology; a change of a running link cannot bring one.
-pub(crate) fn refuse_trace(file: &ImpairmentFile, problems: &mut Problems) {
+fn gilbert_elliott(file: &GilbertElliottFile) -> GilbertElliott {
+    GilbertElliott {
+        p: file.p.fraction(),
+        r: file.r.fraction(),
+        bad: file.bad.map_or(1.0, Percent::fraction),
+        good: file.good.map_or(0.0, Percent::fraction),
+    }
+}
+
+/// What is in files is read with the topology; a change of a running link cannot bring any.
+pub(crate) fn refuse_files(file: &ImpairmentFile, problems: &mut Problems) {
+    let table = file.distribution.as_ref();
+    let table = table.filter(|shape| shape.value == DistributionFile::Table);
     let spans = [
         ("trace", place(file.trace.as_ref())),
         ("pattern", place(file.pattern.as_ref())),
+        (
+            "distribution_table",
+            place(file.distribution_table.as_ref()).or(place(table)),
+        ),
     ];
     for (key, span) in spans {
         if let Some(span) = span {
@@ -88,65 +122,47 @@ fn place<T>(value: Option<&Spanned<T>>) -> Option<Span> {
     value.map(|value| value.span)
 }
 
-fn refuse_unsupported(file: &ImpairmentFile, problems: &mut Problems) {
-    let never = [
-        ("distribution_table", place(file.distribution_table.as_ref())),
-        ("delay_correlation", place(file.delay_correlation.as_ref())),
-        (
-            "ordered: false",
-            place(file.ordered.as_ref().filter(|ordered| !ordered.value)),
-        ),
-        ("loss_correlation", place(file.loss_correlation.as_ref())),
-        ("loss_burst", place(file.loss_burst.as_ref())),
-        ("gilbert_elliott", place(file.gilbert_elliott.as_ref())),
-        ("duplicate", place(file.duplicate.as_ref())),
-        ("corrupt", place(file.corrupt.as_ref())),
-        ("reorder", place(file.reorder.as_ref())),
-        ("reorder_correlation", place(file.reorder_correlation.as_ref())),
-        ("burst", place(file.burst.as_ref())),
-        ("overhead", place(file.overhead.as_ref())),
-        ("ecn", place(file.ecn.as_ref().filter(|ecn| ecn.value))),
-        (
-            "blackhole",
-            place(file.blackhole.as_ref().filter(|hole| hole.value)),
-        ),
-    ];
-    for (key, span) in never {
-        if let Some(span) = span {
-            problems.add(unsupported(&format!("`{key}`"), span));
-        }
-    }
-    if let Some(discipline) = &file.queue_discipline
-        && discipline.value == QueueDisciplineFile::Codel
-    {
-        problems.add(unsupported("queue discipline `codel`", discipline.span));
+/// Reports what cannot be meant together in a direction, at the first of `files` that has the key.
+pub(crate) fn check(
+    impairment: &Impairment,
+    mtu: Option<u32>,
+    trace: Option<&Trace>,
+    files: &[Option<&ImpairmentFile>],
+    problems: &mut Problems,
+) {
+    for contradiction in impairment.contradictions(mtu, trace) {
+        let Contradiction { key, message, remedy } = contradiction;
+        let written = files.iter().flatten().find_map(|file| key_place(file, key));
+        let preset = || {
+            files
+                .iter()
+                .flatten()
+                .find_map(|file| place(file.preset.as_ref()))
+        };
+        let fault = Fault::Contradiction { message };
+        let problem = match written.or_else(preset) {
+            Some(span) => Problem::new(fault, span).label("here"),
+            None => Problem::without_place(fault),
+        };
+        problems.add(problem.help(remedy));
     }
 }
 
-/// Jitter beyond the delay would be cut off at zero and so raise the mean: refused rather than bent.
-pub(super) fn check_jitter(
-    files: &[Option<&ImpairmentFile>],
-    change: &ImpairmentChange,
-    problems: &mut Problems,
-) {
-    let (delay, jitter) = (
-        change.delay.unwrap_or_default(),
-        change.jitter.unwrap_or_default(),
-    );
-    if jitter <= delay {
-        return;
+/// Where a key's value stands, of those that a contradiction can name.
+fn key_place(file: &ImpairmentFile, key: &str) -> Option<Span> {
+    match key {
+        "jitter" => place(file.jitter.as_ref()).or(place(file.delay.as_ref())),
+        "delay_correlation" => place(file.delay_correlation.as_ref()),
+        "reorder" => place(file.reorder.as_ref()),
+        "reorder_correlation" => place(file.reorder_correlation.as_ref()),
+        "loss_correlation" => place(file.loss_correlation.as_ref()),
+        "loss_burst" => place(file.loss_burst.as_ref()).or(place(file.loss.as_ref())),
+        "gilbert_elliott" => place(file.gilbert_elliott.as_ref()).or(place(file.loss.as_ref())),
+        "ecn" => place(file.ecn.as_ref()),
+        "overhead" => place(file.overhead.as_ref()),
+        "burst" => place(file.burst.as_ref()),
+        "queue" => place(file.queue.as_ref()),
+        "queue_discipline" => place(file.queue_discipline.as_ref()),
+        _ => None,
     }
-    let place = files
-        .iter()
-        .flatten()
-        .find_map(|file| place(file.jitter.as_ref()).or_else(|| place(file.preset.as_ref())));
-    let fault = Fault::JitterOverDelay {
-        jitter: TimeSpan(jitter).to_string(),
-        delay: TimeSpan(delay).to_string(),
-    };
-    let problem = match place {
-        Some(span) => Problem::new(fault, span).label("no packet can arrive before it was sent"),
-        None => Problem::without_place(fault),
-    };
-    problems.add(problem);
 }

@@ -1,13 +1,14 @@
 //! Links: endpoints, names of interfaces, impairments.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use petgraph::unionfind::UnionFind;
 
 use super::super::impairment::ImpairmentChange;
 use super::super::link_file::{HasImpairments, ImpairmentFile, LinkDefaultsFile, LinkFile};
 use super::super::preset::Direction;
-use super::super::topology::{Endpoint, Link, NodeKind};
+use super::super::topology::{Endpoint, Flap, Link, NodeKind};
 use super::impairment;
 use super::names;
 use super::nodes::CheckedNodes;
@@ -16,6 +17,7 @@ use crate::document::spanned::Spanned;
 use crate::document::tree::{Span, Tree};
 use crate::error::{Fault, Problem, Problems};
 use crate::plan::names::InterfaceNames;
+use crate::units::TimeSpan;
 
 /// Smallest MTU: less, and the kernel takes IPv6 away from the interface.
 const LEAST_MTU: u32 = 1280;
@@ -259,26 +261,30 @@ fn complete(
     traces: &mut Traces<'_, '_>,
     problems: &mut Problems,
 ) -> Link {
-    refuse_unsupported(file, problems);
     let both = file.impairments();
     let under = defaults.map(HasImpairments::impairments);
+    let mtu = file
+        .mtu
+        .as_ref()
+        .or(defaults.and_then(|defaults| defaults.mtu.as_ref()))
+        .map(|mtu| mtu.value);
     let mut presets: Vec<String> = Vec::new();
     let mut of = |own: Option<&ImpairmentFile>, direction: Direction| {
         let layers = [own, Some(&both), under.as_ref()];
         let mut change = ImpairmentChange::default();
         for layer in layers.into_iter().flatten() {
-            change = change.or(&impairment::change(layer, direction, problems));
+            let mut keys = impairment::change(layer, direction, problems);
+            keys.distribution = traces.jitter(layer, problems).or(keys.distribution);
+            change = change.or(&keys);
             let preset = impairment::preset(layer, problems).map(|preset| preset.name);
             if let Some(preset) = preset.filter(|preset| !presets.iter().any(|known| known == preset)) {
                 presets.push(preset.to_owned());
             }
         }
         let impairment = change.applied_to(&super::super::Impairment::default());
-        let trace = traces.of(&layers, &impairment, problems);
-        if !trace.as_ref().is_some_and(|name| traces.always_set_delay(name)) {
-            impairment::check_jitter(&layers, &change, problems);
-        }
-        (impairment, trace)
+        let trace = traces.of(&layers, problems);
+        impairment::check(&impairment, mtu, trace.as_deref(), &layers, problems);
+        (impairment, trace.map(|trace| traces.keep(trace)))
     };
     let (forward, forward_trace) = of(file.forward.as_ref(), Direction::Forward);
     let (backward, backward_trace) = of(file.backward.as_ref(), Direction::Backward);
@@ -287,10 +293,6 @@ fn complete(
         .backend
         .as_ref()
         .or(defaults.and_then(|defaults| defaults.backend.as_ref()));
-    let mtu = file
-        .mtu
-        .as_ref()
-        .or(defaults.and_then(|defaults| defaults.mtu.as_ref()));
     Link {
         name,
         endpoints,
@@ -300,7 +302,9 @@ fn complete(
         backward_trace,
         presets,
         backend: backend.map(|backend| backend.value).unwrap_or_default(),
-        mtu: mtu.map(|mtu| mtu.value),
+        mtu,
+        down: file.down.as_ref().is_some_and(|down| down.value),
+        flap: flap(file, problems),
     }
 }
 
@@ -315,24 +319,34 @@ pub(super) fn check_mtu(mtu: Option<&Spanned<u32>>, problems: &mut Problems) {
     }
 }
 
-fn refuse_unsupported(file: &LinkFile, problems: &mut Problems) {
-    let down = file
-        .down
-        .as_ref()
-        .filter(|down| down.value)
-        .map(|down| ("a link that starts down", down.span));
-    let flap = file.flap.as_ref().map(|flap| ("`flap`", flap.span));
-    for (what, span) in down.into_iter().chain(flap) {
+/// Shorter, and the ends would hardly notice before it is over.
+const LEAST_FLAP: Duration = Duration::from_millis(10);
+
+fn flap(file: &LinkFile, problems: &mut Problems) -> Option<Flap> {
+    let flap = file.flap.as_ref()?;
+    if let Some(down) = file.down.as_ref().filter(|down| down.value) {
+        let message = "a link that flaps begins with a carrier".to_owned();
         problems.add(
-            Problem::new(
-                Fault::NotSupported {
-                    what: what.to_owned(),
-                },
-                span,
-            )
-            .label("here"),
+            Problem::new(Fault::Contradiction { message }, down.span)
+                .label("here")
+                .also(flap.span, "and here"),
         );
     }
+    let (up, down) = (&flap.value.up, &flap.value.down);
+    for (what, time) in [("up", up), ("down", down)] {
+        if time.value.0 < LEAST_FLAP {
+            let fault = Fault::OutOfRange {
+                what: what.to_owned(),
+                value: time.value.to_string(),
+                range: format!("at least {}", TimeSpan(LEAST_FLAP)),
+            };
+            problems.add(Problem::new(fault, time.span).label("here"));
+        }
+    }
+    Some(Flap {
+        up: up.value.0,
+        down: down.value.0,
+    })
 }
 
 fn unlinked_interfaces(links: &[Link], nodes: &CheckedNodes, problems: &mut Problems) {

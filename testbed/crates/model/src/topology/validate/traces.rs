@@ -1,16 +1,14 @@
-//! What links replay: files and patterns.
+//! What links take from files: traces and tables of jitter; and patterns.
 
 use std::sync::Arc;
 
 use indexmap::IndexMap;
 
-use super::super::impairment::Impairment;
-use super::super::link_file::ImpairmentFile;
+use super::super::distribution::{DelayTable, JitterDistribution};
+use super::super::link_file::{DistributionFile, ImpairmentFile};
 use crate::document::reader::Reader;
-use crate::document::tree::Span;
 use crate::error::{Fault, Problem, Problems};
 use crate::trace::{Trace, pattern};
-use crate::units::TimeSpan;
 
 /// All traces of a topology, each once.
 pub(super) struct Traces<'a, 'b> {
@@ -30,21 +28,19 @@ impl<'a, 'b> Traces<'a, 'b> {
         self.table
     }
 
-    /// The trace of one direction, from the first of `files` that has one. It is checked against the `own` keys of the
-    /// direction. Returns its name in the table.
+    /// The trace of one direction, from the first of `files` that has one.
     pub(super) fn of(
         &mut self,
         files: &[Option<&ImpairmentFile>],
-        own: &Impairment,
         problems: &mut Problems,
-    ) -> Option<String> {
+    ) -> Option<Arc<Trace>> {
         let file = files
             .iter()
             .flatten()
             .find(|file| file.trace.is_some() || file.pattern.is_some())?;
-        let (trace, span) = match (&file.trace, &file.pattern) {
-            (Some(name), None) => (self.reader.trace(&name.value, name.span, problems)?, name.span),
-            (None, Some(pattern)) => (Arc::new(problems.keep(pattern::read(pattern))?), pattern.span),
+        match (&file.trace, &file.pattern) {
+            (Some(name), None) => self.reader.trace(&name.value, name.span, problems),
+            (None, Some(pattern)) => problems.keep(pattern::read(pattern)).map(Arc::new),
             (Some(trace), Some(pattern)) => {
                 let message = "a link has either a `trace` or a `pattern`".to_owned();
                 problems.add(
@@ -52,23 +48,59 @@ impl<'a, 'b> Traces<'a, 'b> {
                         .label("here")
                         .also(trace.span, "and here"),
                 );
-                return None;
+                None
             }
-            (None, None) => return None,
+            (None, None) => None,
+        }
+    }
+
+    /// The table of the jitter that `file` names, if it does.
+    pub(super) fn jitter(
+        &mut self,
+        file: &ImpairmentFile,
+        problems: &mut Problems,
+    ) -> Option<JitterDistribution> {
+        let refuse = |message: &str, span, help: &str| {
+            let fault = Fault::Contradiction {
+                message: message.to_owned(),
+            };
+            Problem::new(fault, span).label("here").help(help)
         };
-        check(&trace, own, span, problems);
-        Some(self.keep(trace))
+        let is_table = |shape: &DistributionFile| *shape == DistributionFile::Table;
+        let (name, shape) = (&file.distribution_table, &file.distribution);
+        match (name, shape) {
+            (None, Some(shape)) if is_table(&shape.value) => {
+                let message = "distribution `table` without `distribution_table`";
+                problems.add(refuse(
+                    message,
+                    shape.span,
+                    "name the file in `distribution_table`",
+                ));
+                None
+            }
+            (Some(name), Some(shape)) if !is_table(&shape.value) => {
+                let message = "`distribution_table` besides another `distribution`";
+                problems.add(refuse(
+                    message,
+                    name.span,
+                    "leave `distribution` out, or make it `table`",
+                ));
+                None
+            }
+            (Some(name), _) => {
+                let (text, _) = self.reader.text(&name.value, name.span, problems)?;
+                let table = DelayTable::parse(&text).map_err(|reason| {
+                    let message = format!("{}: {reason}", self.reader.path(&name.value, name.span));
+                    Problem::new(Fault::Value { message }, name.span).label("named here")
+                });
+                problems.keep(table).map(JitterDistribution::Table)
+            }
+            (None, _) => None,
+        }
     }
 
-    /// Whether a trace of the table leaves no moment to the link's own delay.
-    pub(super) fn always_set_delay(&self, name: &str) -> bool {
-        self.table
-            .get(name)
-            .is_some_and(|trace| trace.always_sets_delay())
-    }
-
-    /// Puts a trace into the table; equal ones share their place.
-    fn keep(&mut self, trace: Arc<Trace>) -> String {
+    /// Puts a trace into the table and returns its name there; equal ones share their place.
+    pub(super) fn keep(&mut self, trace: Arc<Trace>) -> String {
         let mut name = trace.name.clone();
         let mut number = 2;
         while self
@@ -81,16 +113,5 @@ impl<'a, 'b> Traces<'a, 'b> {
         }
         self.table.entry(name.clone()).or_insert(trace);
         name
-    }
-}
-
-/// No packet may arrive before it was sent, at any moment of the trace.
-fn check(trace: &Trace, own: &Impairment, span: Span, problems: &mut Problems) {
-    if let Some(least) = trace.least_delay().filter(|least| *least < own.jitter) {
-        let fault = Fault::JitterOverDelay {
-            jitter: TimeSpan(own.jitter).to_string(),
-            delay: TimeSpan(least).to_string(),
-        };
-        problems.add(Problem::new(fault, span).label("the shortest delay in this trace"));
     }
 }
