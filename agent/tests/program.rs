@@ -1,10 +1,6 @@
 //! The program itself: verbs, `--check`, signals, logs, and the unit that runs it.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::print_stderr,
-    reason = "helpers of tests may panic and speak as tests do"
-)]
+#![expect(clippy::unwrap_used, reason = "helpers of tests may panic as tests do")]
 
 use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
