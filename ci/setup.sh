@@ -5,9 +5,11 @@ set -euo pipefail
 # program → Debian/Ubuntu package
 declare -A needed=(
   [haproxy]=haproxy [figlet]=figlet [tesseract]=tesseract-ocr [sha512sum]=coreutils # what nodes and functions run
+  [convert]=imagemagick [xargs]=findutils
   [cc]=gcc [git]=git                                                               # to build
   [ip]=iproute2 [ping]=iputils-ping [iperf3]=iperf3 [jq]=jq [curl]=curl            # to test and to measure
   [qemu-system-x86_64]=qemu-system-x86 [busybox]=busybox-static                    # another kernel, for ci/vm.sh
+  [prometheus]=prometheus [promtool]=prometheus
 )
 
 packages=()
@@ -22,11 +24,19 @@ if [ ${#packages[@]} -gt 0 ]; then
   echo "installing ${packages[*]}"
   export DEBIAN_FRONTEND=noninteractive
   apt-get update -qq
-  apt-get install -y -qq --no-install-recommends "${packages[@]}" >/dev/null
-  # The package starts a proxy of its own on this machine; nodes run theirs, so this one only takes ports.
-  if [[ " ${packages[*]} " == *" haproxy "* ]] && [ -d /run/systemd/system ]; then
-    systemctl disable --now haproxy >/dev/null 2>&1 || true
+  # Some packages start a service of their own on this machine; nodes run theirs, so these would only take ports.
+  policy=/usr/sbin/policy-rc.d
+  if [ ! -e "$policy" ]; then
+    printf '#!/bin/sh\nexit 101\n' >"$policy"
+    chmod +x "$policy"
+    trap 'rm -f "$policy"' EXIT
   fi
+  apt-get install -y -qq --no-install-recommends "${packages[@]}" >/dev/null
+  for service in haproxy prometheus; do
+    if [[ " ${packages[*]} " == *" $service "* ]] && [ -d /run/systemd/system ]; then
+      systemctl disable --now "$service" >/dev/null 2>&1 || true
+    fi
+  done
 fi
 
 if ! command -v cargo >/dev/null && [ -x "$HOME/.cargo/bin/cargo" ]; then

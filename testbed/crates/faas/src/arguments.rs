@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use dfaas_faas::{
-    Catalogue, Credentials, FaasError, Identity, Options, deployments_from_file, parse_duration,
+    Apart, Catalogue, Credentials, FaasError, Identity, Options, deployments_from_file, parse_duration,
 };
 use tracing::level_filters::LevelFilter;
 
@@ -43,6 +43,9 @@ pub(crate) struct Arguments {
     /// Demand the credentials in the files basic-auth-user and basic-auth-password of this directory
     #[arg(long, value_name = "DIRECTORY")]
     basic_auth_file_directory: Option<PathBuf>,
+    /// How much to keep functions apart: auto (what this machine allows), full (that or nothing), none
+    #[arg(long, value_name = "ISOLATION", default_value = "auto")]
+    isolation: IsolationName,
     /// What to stand for: faasd (one replica, no processor limits), or native (what this program can do besides)
     #[arg(long, value_name = "IDENTITY", default_value = "faasd")]
     identity: IdentityName,
@@ -78,11 +81,21 @@ enum IdentityName {
     Native,
 }
 
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum IsolationName {
+    Auto,
+    Full,
+    None,
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// List the images there are
     Images,
-    /// Run a built-in function once: what the images nodeinfo, sleep and model consist of
+    /// The first process of a function's sandbox; started by this program only
+    #[command(hide = true)]
+    Launcher,
+    /// Run a built-in function once: what some of the images consist of
     Function(Function),
 }
 
@@ -100,6 +113,12 @@ pub(crate) enum FunctionName {
     Sleep,
     /// Takes a service time from a distribution
     Model,
+    /// Takes memory
+    EatMemory,
+    /// Tells how positive a text is
+    Sentiment,
+    /// Serves HTTP and answers with what it gets
+    Echo,
 }
 
 impl Arguments {
@@ -128,6 +147,11 @@ impl Arguments {
                 .unwrap_or_default(),
             state_directory: self.state_directory.clone(),
             images: self.images.clone(),
+            isolation: match self.isolation {
+                IsolationName::Auto => Apart::Auto,
+                IsolationName::Full => Apart::Full,
+                IsolationName::None => Apart::None,
+            },
             identity: match self.identity {
                 IdentityName::Faasd => Identity::Faasd,
                 IdentityName::Native => Identity::Native,

@@ -10,11 +10,12 @@ use http::{HeaderMap, Method, Request, StatusCode};
 use hyper::body::Body as _;
 use jiff::Timestamp;
 use tokio::time::Instant;
+use tracing::warn;
 use uuid::Uuid;
 
 use http_body_util::combinators::UnsyncBoxBody;
 
-use crate::function::Function;
+use crate::function::{Function, Replica};
 use crate::identity::GATEWAY_RELEASE;
 use crate::metrics::Metrics;
 use crate::platform::Platform;
@@ -235,18 +236,32 @@ async fn perform(platform: Arc<Platform>, function: Arc<Function>, invocation: I
         return reply::method_not_allowed();
     }
     let caller_type = invocation.headers.get(CONTENT_TYPE).cloned();
-    let verdict = if function.can_run() {
-        let run = watchdog::run(function.clone(), invocation, platform.bounds.clone());
-        // A task of its own, because it goes on when the client does not.
-        tokio::spawn(run).await.unwrap_or(Verdict::Unreachable)
-    } else {
-        Verdict::Unreachable
+    let verdict = match replica(&platform, &function).await {
+        Some(replica) => {
+            let run = watchdog::run(function.clone(), replica, invocation, platform.bounds.clone());
+            // A task of its own, because it goes on when the client does not.
+            tokio::spawn(run).await.unwrap_or(Verdict::Unreachable)
+        }
+        None => Verdict::Unreachable,
     };
     let mut answer = reply_to(verdict, &function, caller_type.as_ref());
     if answer.status() != StatusCode::BAD_GATEWAY {
         complete_content_type(answer.headers_mut(), caller_type.as_ref());
     }
     answer
+}
+
+/// A replica to serve a call; started again when there is none, as after the end of its process.
+async fn replica(platform: &Arc<Platform>, function: &Arc<Function>) -> Option<Arc<Replica>> {
+    if let Some(replica) = function.replica() {
+        return Some(replica);
+    }
+    let (runtime_of, filled) = (platform.clone(), function.clone());
+    let filling = tokio::task::spawn_blocking(move || filled.fill(&runtime_of.registry.runtime));
+    if let Ok(Err(reason)) = filling.await {
+        warn!("{}: {reason}", function.name());
+    }
+    function.replica()
 }
 
 fn reply_to(verdict: Verdict, function: &Function, caller_type: Option<&HeaderValue>) -> Reply {
@@ -286,6 +301,7 @@ fn reply_to(verdict: Verdict, function: &Function, caller_type: Option<&HeaderVa
             insert(answer.headers_mut(), INTERNAL, "proxy");
             answer
         }
+        Verdict::Reply(reply) => *reply,
         Verdict::ServiceTimeout => reply::empty(StatusCode::BAD_GATEWAY),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
@@ -16,10 +16,26 @@ const BUILT_IN: &[(&str, &str)] = &[
         include_str!("../../../../images/functions/alpine/image.yaml"),
     ),
     ("cat", include_str!("../../../../images/functions/cat/image.yaml")),
+    (
+        "curl",
+        include_str!("../../../../images/functions/curl/image.yaml"),
+    ),
+    (
+        "eat-memory",
+        include_str!("../../../../images/functions/eat-memory/image.yaml"),
+    ),
+    (
+        "echo",
+        include_str!("../../../../images/functions/echo/image.yaml"),
+    ),
     ("env", include_str!("../../../../images/functions/env/image.yaml")),
     (
         "figlet",
         include_str!("../../../../images/functions/figlet/image.yaml"),
+    ),
+    (
+        "imagemagick",
+        include_str!("../../../../images/functions/imagemagick/image.yaml"),
     ),
     (
         "model",
@@ -30,6 +46,10 @@ const BUILT_IN: &[(&str, &str)] = &[
         include_str!("../../../../images/functions/nodeinfo/image.yaml"),
     ),
     ("ocr", include_str!("../../../../images/functions/ocr/image.yaml")),
+    (
+        "sentimentanalysis",
+        include_str!("../../../../images/functions/sentimentanalysis/image.yaml"),
+    ),
     (
         "shasum",
         include_str!("../../../../images/functions/shasum/image.yaml"),
@@ -54,6 +74,12 @@ pub struct Image {
     /// Programs it needs, with the distribution's package that has them.
     #[serde(default)]
     pub programs: BTreeMap<String, String>,
+    /// Which network its functions have.
+    #[serde(default)]
+    pub network: Network,
+    /// Where the manifest was read from: its functions see this directory, read-only, at `/home/app/function`.
+    #[serde(skip)]
+    pub directory: Option<PathBuf>,
     /// The image's environment; `fprocess` is the command to run.
     #[serde(default)]
     pub environment: BTreeMap<String, String>,
@@ -65,6 +91,20 @@ pub struct Image {
 pub enum WatchdogMode {
     /// One process per request: body on its standard input, reply on its standard output.
     Classic,
+    /// As the variable `mode` says: `http` (the process serves HTTP at `upstream_url`), `streaming`, `serializing` or
+    /// `static`.
+    OfWatchdog,
+}
+
+/// Which network a function has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Network {
+    /// A loopback of its own, and nothing else.
+    #[default]
+    Own,
+    /// That of the node.
+    Node,
 }
 
 /// All images, found by their references.
@@ -111,11 +151,11 @@ impl Catalogue {
                 path: path.clone(),
                 source,
             })?;
-            self.add(
-                &entry.file_name().to_string_lossy(),
-                &manifest,
-                &path.display().to_string(),
-            )?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            self.add(&name, &manifest, &path.display().to_string())?;
+            if let Some(image) = self.images.get_mut(&name) {
+                image.directory = Some(std::path::absolute(entry.path()).map_err(unreadable)?);
+            }
         }
         Ok(())
     }

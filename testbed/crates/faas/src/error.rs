@@ -65,6 +65,9 @@ pub enum FaasError {
         /// The kernel's reason.
         source: io::Error,
     },
+    /// Functions cannot be kept apart on this machine, and were to be.
+    #[error("functions cannot be isolated here: {0}; --isolation auto does without")]
+    Isolation(dfaas_process::ProcessError),
     /// The process around the server that cleans up after it could not do its work.
     #[error("cannot guard the server process: {0}")]
     Guard(io::Error),
@@ -74,7 +77,7 @@ pub enum FaasError {
 }
 
 impl FaasError {
-    /// The exit code of a program that ends with this error: 2 for wrong input, 5 for a failed operation.
+    /// The exit code of a program that ends with this error: 2 for wrong input, 3 for what this machine cannot do, 5 for a failed operation.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
@@ -83,6 +86,7 @@ impl FaasError {
             | FaasError::Manifest { .. }
             | FaasError::EmptyCredential { .. }
             | FaasError::Read { .. } => 2,
+            FaasError::Isolation(_) => 3,
             FaasError::Listen { .. }
             | FaasError::State { .. }
             | FaasError::Guard(_)

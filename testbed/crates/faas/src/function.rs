@@ -1,22 +1,24 @@
 //! A deployed function.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
+use tokio::sync::watch;
 
-use crate::catalogue::Image;
+use crate::catalogue::{Image, Network};
 use crate::identity::Identity;
 use crate::logs::Journal;
 use crate::quantity;
+use crate::runtime::{HOME, Instance, Runtime, Surroundings};
 use crate::scaling::{self, Bounds};
 use crate::types::{FunctionDeployment, FunctionStatus, ResourceLimits};
-use crate::watchdog::Settings;
+use crate::watchdog::{Mode, Settings, Upstream, supervise};
 
 /// What every image has in its environment.
 pub(crate) const SEARCH_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-const HOME: &str = "/home/app";
 
 /// A deployed function: what was asked for, what follows from it, and what runs.
 #[derive(Debug)]
@@ -32,7 +34,14 @@ pub(crate) struct Function {
     pub(crate) settings: Settings,
     identity: Identity,
     memory_limit: Option<u64>,
-    replicas: AtomicU64,
+    surroundings: Surroundings,
+    /// How many were asked for.
+    wanted: AtomicU64,
+    replicas: Mutex<Vec<Arc<Replica>>>,
+    /// Which of them is next.
+    turn: AtomicUsize,
+    /// Held while one is started.
+    starting: Mutex<()>,
     in_flight: AtomicUsize,
     journal: Arc<Journal>,
     /// The number of the present run in the journal.
@@ -47,6 +56,7 @@ impl Function {
         created_at: Timestamp,
         identity: Identity,
         journal: Arc<Journal>,
+        secrets: Vec<(String, PathBuf)>,
     ) -> Self {
         let environment = environment(&deployment, image);
         let memory_limit = deployment
@@ -54,18 +64,38 @@ impl Function {
             .as_ref()
             .and_then(|limits| quantity::parse(&limits.memory))
             .filter(|bytes| *bytes > 0);
+        let cpus = deployment
+            .limits
+            .as_ref()
+            .filter(|_| identity == Identity::Native)
+            .and_then(|limits| quantity::amount(&limits.cpu))
+            .filter(|cpus| *cpus > 0.0);
+        let surroundings = Surroundings {
+            full_name: full_name(&deployment.service, &deployment.namespace),
+            host_name: deployment.service.chars().take(64).collect(),
+            environment: environment.clone(),
+            secrets,
+            memory: memory_limit,
+            cpus,
+            shares_network: image.network == Network::Node,
+            files: image.directory.clone(),
+        };
         Function {
             image: image_name,
             full_name: full_name(&deployment.service, &deployment.namespace).into(),
             created_at,
-            settings: Settings::from_environment(&environment),
+            settings: Settings::from_environment(&environment, image.watchdog),
             environment,
             identity,
             memory_limit,
-            replicas: AtomicU64::new(match identity {
+            surroundings,
+            wanted: AtomicU64::new(match identity {
                 Identity::Faasd => 1,
                 Identity::Native => Bounds::of(&deployment.labels).least,
             }),
+            replicas: Mutex::default(),
+            turn: AtomicUsize::new(0),
+            starting: Mutex::default(),
             in_flight: AtomicUsize::new(0),
             journal,
             instance: AtomicU32::new(0),
@@ -97,29 +127,99 @@ impl Function {
 
     /// Whether there is a command to run; without one the real platform's container ends at once.
     pub(crate) fn can_run(&self) -> bool {
-        !self.settings.command.is_empty()
+        !self.settings.command.is_empty() || self.settings.mode == Mode::Static
     }
 
     pub(crate) fn is_scaled_to_zero(&self) -> bool {
         self.wanted_replicas() == 0
     }
 
+    /// Sets the number of replicas; too many end. faasd has one, which it stops and lets go on.
     pub(crate) fn scale(&self, replicas: u64) {
-        let most = match self.identity {
-            Identity::Faasd => 1,
-            Identity::Native => scaling::LIMIT,
-        };
-        self.replicas.store(replicas.min(most), Ordering::Relaxed);
+        match self.identity {
+            Identity::Faasd => self.wanted.store(replicas.min(1), Ordering::Relaxed),
+            Identity::Native => {
+                let replicas = replicas.min(scaling::LIMIT);
+                self.wanted.store(replicas, Ordering::Relaxed);
+                let kept = usize::try_from(replicas).unwrap_or(usize::MAX);
+                let mut present = self.present();
+                let first_too_many = present.len().min(kept);
+                let ended = present.split_off(first_too_many);
+                drop(present);
+                drop(ended);
+            }
+        }
     }
 
     /// The number that was asked for.
     pub(crate) fn wanted_replicas(&self) -> u64 {
-        self.replicas.load(Ordering::Relaxed)
+        self.wanted.load(Ordering::Relaxed)
     }
 
-    /// How many can serve: none without a command.
+    /// How many serve. A function that was restored or ended is started by its next call.
     pub(crate) fn replicas(&self) -> u64 {
-        if self.can_run() { self.wanted_replicas() } else { 0 }
+        let alive = self
+            .present()
+            .iter()
+            .filter(|replica| !replica.has_ended())
+            .count();
+        self.wanted_replicas().min(alive as u64)
+    }
+
+    fn present(&self) -> MutexGuard<'_, Vec<Arc<Replica>>> {
+        self.replicas.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A replica that can serve, each in its turn.
+    pub(crate) fn replica(&self) -> Option<Arc<Replica>> {
+        let present = self.present();
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+        let in_turn = (0..present.len()).map(|step| &present[(turn + step) % present.len()]);
+        in_turn.into_iter().find(|replica| !replica.has_ended()).cloned()
+    }
+
+    /// Starts what is missing of the replicas. Blocks; must run inside the runtime.
+    ///
+    /// # Errors
+    /// A sentence for the client.
+    pub(crate) fn fill(self: &Arc<Self>, runtime: &Runtime) -> Result<(), String> {
+        if !self.can_run() {
+            return Ok(());
+        }
+        let _one_at_a_time = self.starting.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            {
+                let mut present = self.present();
+                present.retain(|replica| !replica.has_ended());
+                if present.len() as u64 >= self.wanted_replicas() {
+                    return Ok(());
+                }
+            }
+            let instance = runtime.start(&self.surroundings)?;
+            let replica = Arc::new(Replica::new(self, instance));
+            if self.settings.mode == Mode::Http {
+                tokio::spawn(supervise(self.clone(), replica.clone()));
+            }
+            self.present().push(replica);
+        }
+    }
+
+    /// All replicas end.
+    pub(crate) fn end(&self) {
+        let ended = std::mem::take(&mut *self.present());
+        drop(ended);
+    }
+
+    /// The watchdog says that it will end.
+    pub(crate) fn say_goodbye(&self) {
+        let health = crate::duration::go_text(self.settings.healthcheck_interval);
+        self.say(&format!("SIGTERM: no new connections in {health}"));
+        self.say("Removing lock-file : /tmp/.lock");
+    }
+
+    /// Requests being served.
+    pub(crate) fn in_flight(&self) -> usize {
+        self.in_flight.load(Ordering::Relaxed)
     }
 
     /// Takes a place among the requests in flight; `None` beyond `max_inflight`.
@@ -200,6 +300,43 @@ impl Function {
             available_replicas: 0,
             created_at: self.created_at.to_string(),
         }
+    }
+}
+
+/// One running copy of a function.
+#[derive(Debug)]
+pub(crate) struct Replica {
+    pub(crate) instance: Arc<Instance>,
+    /// The process that serves all requests, for functions that have one.
+    pub(crate) upstream: Option<Upstream>,
+    /// Turns true when that process has ended.
+    has_ended: AtomicBool,
+    removed: watch::Sender<bool>,
+}
+
+impl Replica {
+    fn new(function: &Function, instance: Instance) -> Self {
+        let settings = &function.settings;
+        Replica {
+            instance: Arc::new(instance),
+            upstream: (settings.mode == Mode::Http).then(|| Upstream::new(&settings.upstream_url)),
+            has_ended: AtomicBool::new(false),
+            removed: watch::Sender::new(false),
+        }
+    }
+
+    /// Tells, by true or by its end, that the replica is to go.
+    pub(crate) fn removed(&self) -> watch::Receiver<bool> {
+        self.removed.subscribe()
+    }
+
+    /// It cannot serve any more.
+    pub(crate) fn end(&self) {
+        self.has_ended.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn has_ended(&self) -> bool {
+        self.has_ended.load(Ordering::Relaxed) || self.instance.has_ended()
     }
 }
 

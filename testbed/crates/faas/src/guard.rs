@@ -50,6 +50,7 @@ pub fn run(flag: &str) -> Result<u8, FaasError> {
     let server = Pid::from_raw(i32::try_from(server.id()).unwrap_or_default());
     let status = watch(server, &signals).map_err(failed)?;
     kill_descendants();
+    crate::runtime::remove_cgroups(server.as_raw().unsigned_abs());
     Ok(exit_code(status))
 }
 

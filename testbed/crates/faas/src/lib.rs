@@ -1,4 +1,4 @@
-//! The embedded OpenFaaS platform: a gateway, a provider and a classic watchdog in one process.
+//! The embedded OpenFaaS platform: a gateway, a provider and the watchdogs in one process.
 //!
 //! It answers the API of faasd 0.19.0 with gateway 0.27.5 (both MIT) so that `faas-cli`, Prometheus and a DFaaS agent
 //! work with it unchanged. Its functions are programs of the distribution: an image reference selects a manifest
@@ -12,7 +12,10 @@
 //!   500 with a sentence that says so. The original collects output until memory is gone.
 //! * Bodies above 64 KiB are streamed, so the process starts before the last byte is here.
 //! * A function without `fprocess` is answered `Can't reach service` at once; the original hangs until timeouts.
-//! * Functions run as the platform's own user, without container, hostname and memory limit of their own.
+//! * A function has no address: its network is a loopback, unless its image asks for the node's. Its watchdog is part of
+//!   this process, so there are no watchdog metrics in its network.
+//! * The root file system of a function holds the distribution's programs, read-only, in place of an image's; it may
+//!   write to its home and to directories for temporary files.
 //! * Names of secrets cannot leave their directory in any request; a namespace that still has functions, and the default
 //!   one, cannot be removed.
 //! * `go_*` metrics are left out: this is no Go program.
@@ -31,6 +34,8 @@ mod json;
 mod logs;
 mod metrics;
 mod namespaces;
+#[cfg(test)]
+mod parsers;
 mod platform;
 mod quantity;
 mod queue;
@@ -38,6 +43,7 @@ mod reference;
 mod registry;
 mod reply;
 mod route;
+mod runtime;
 mod scaling;
 mod secrets;
 mod server;
@@ -47,10 +53,12 @@ mod types;
 mod watchdog;
 
 pub use auth::Credentials;
-pub use catalogue::{Catalogue, Image, WatchdogMode};
+pub use catalogue::{Catalogue, Image, Network, WatchdogMode};
 pub use duration::parse_duration;
 pub use error::FaasError;
 pub use identity::Identity;
 pub use platform::{Options, deployments_from_file};
+pub use quantity::parse as parse_quantity;
+pub use runtime::Apart;
 pub use server::Server;
 pub use types::{FunctionDeployment, FunctionStatus, NAMESPACE, ResourceLimits};

@@ -19,6 +19,7 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let outcome = match &arguments.command {
         Some(Command::Function(function)) => return functions::run(function),
+        Some(Command::Launcher) => dfaas_process::sandbox_main(),
         Some(Command::Images) => arguments.catalogue().map(|images| {
             for (name, image) in images.iter() {
                 println!("{name:<10} {}", image.description);

@@ -15,6 +15,7 @@ use crate::identity::Identity;
 use crate::metrics::{Metrics, ProviderMetrics};
 use crate::queue::Queue;
 use crate::registry::Registry;
+use crate::runtime::{Apart, Runtime};
 use crate::types::FunctionDeployment;
 use crate::watchdog::{Bounds, OutputBudget};
 
@@ -35,6 +36,10 @@ pub struct Options {
     pub state_directory: Option<PathBuf>,
     /// A folder of images that adds to the built-in ones.
     pub images: Option<PathBuf>,
+    /// How much functions are kept apart.
+    pub isolation: Apart,
+    /// This program, which is started for every function; the running one when absent.
+    pub program: Option<PathBuf>,
     /// Which platform this one stands for.
     pub identity: Identity,
     /// The provider's name; that of the identity when absent.
@@ -63,6 +68,8 @@ impl Default for Options {
             deployments: Vec::new(),
             state_directory: None,
             images: None,
+            isolation: Apart::default(),
+            program: None,
             identity: Identity::default(),
             provider_name: None,
             queue: true,
@@ -129,7 +136,9 @@ impl Platform {
                 source,
             })?;
         }
-        let registry = Registry::open(catalogue, options.identity, options.state_directory.clone())?;
+        let runtime = Runtime::new(options.program.clone(), options.isolation)?;
+        let state = options.state_directory.clone();
+        let registry = Registry::open(catalogue, options.identity, runtime, state)?;
         for deployment in &options.deployments {
             registry.adopt(deployment.clone())?;
         }
@@ -169,5 +178,14 @@ impl Platform {
     /// Kills every process.
     pub(crate) fn abort(&self) {
         self.abort.send_replace(true);
+        self.registry.end_all();
+    }
+
+    /// Ends all functions and waits until nothing of them is left.
+    pub(crate) async fn end(&self) {
+        self.registry.end_all();
+        while self.registry.runtime.is_busy() {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
     }
 }

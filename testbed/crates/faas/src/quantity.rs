@@ -2,7 +2,14 @@
 //! prints them.
 
 /// The bytes of `text`, rounded up; `None` when it is not a quantity.
-pub(crate) fn parse(text: &str) -> Option<u64> {
+#[must_use]
+pub fn parse(text: &str) -> Option<u64> {
+    // The conversion saturates, as the original does at the end of its range.
+    amount(text).map(|bytes| bytes.ceil() as u64)
+}
+
+/// The number that `text` means; `None` when it is not a quantity.
+pub(crate) fn amount(text: &str) -> Option<f64> {
     let unsigned = text.strip_prefix('+').unwrap_or(text);
     let digits = unsigned
         .find(|c: char| !c.is_ascii_digit() && c != '.')
@@ -31,9 +38,7 @@ pub(crate) fn parse(text: &str) -> Option<u64> {
             10_f64.powi(exponent.parse::<i8>().ok()?.into())
         }
     };
-    let bytes = (amount * factor).ceil();
-    // The conversion saturates, as the original does at the end of its range.
-    (bytes.is_finite()).then_some(bytes as u64)
+    Some(amount * factor).filter(|amount| amount.is_finite())
 }
 
 /// Canonical text in binary units: the largest unit that divides `bytes` without a rest.

@@ -15,6 +15,7 @@ use crate::function::{Function, SEARCH_PATH, full_name};
 use crate::identity::Identity;
 use crate::logs::Journals;
 use crate::namespaces::{Namespaces, is_identifier};
+use crate::runtime::Runtime;
 use crate::secrets::Secrets;
 use crate::state::{self, Saved};
 use crate::types::FunctionDeployment;
@@ -64,6 +65,7 @@ pub(crate) struct Registry {
     pub(crate) namespaces: Namespaces,
     pub(crate) secrets: Secrets,
     pub(crate) journals: Journals,
+    pub(crate) runtime: Runtime,
     functions: RwLock<IndexMap<Key, Arc<Function>>>,
     /// Where the tables are kept, if anywhere.
     state_directory: Option<PathBuf>,
@@ -76,6 +78,7 @@ impl Registry {
     pub(crate) fn open(
         catalogue: Catalogue,
         identity: Identity,
+        runtime: Runtime,
         state_directory: Option<PathBuf>,
     ) -> Result<Self, FaasError> {
         let saved = |file| state_directory.as_deref().map(|directory| directory.join(file));
@@ -91,6 +94,7 @@ impl Registry {
             namespaces: Namespaces::new(namespaces.unwrap_or_default()),
             secrets: Secrets::open(state_directory.as_deref())?,
             journals: Journals::default(),
+            runtime,
             functions: RwLock::default(),
             state_directory,
             saving: Mutex::default(),
@@ -102,8 +106,12 @@ impl Registry {
                 .and_then(|()| registry.build(function.deployment, function.created_at));
             match built {
                 Ok(built) => {
+                    let built = Arc::new(built);
                     built.scale(function.replicas);
-                    registry.write().insert(built.key(), Arc::new(built));
+                    if let Err(reason) = built.fill(&registry.runtime) {
+                        warn!("{name}: {reason}");
+                    }
+                    registry.write().insert(built.key(), built);
                 }
                 Err(refusal) => warn!("{name}: not restored: {}", refusal.text()),
             }
@@ -140,21 +148,28 @@ impl Registry {
         Ok(())
     }
 
-    /// `POST /system/functions`.
+    /// `POST /system/functions`. Blocks while the function is started.
     pub(crate) fn deploy(&self, mut deployment: FunctionDeployment) -> Result<(), Refusal> {
         self.settle(&mut deployment)?;
         let name = deployment.service.clone();
-        let function = self.build(deployment, Timestamp::now())?;
+        let function = Arc::new(self.build(deployment, Timestamp::now())?);
         let container =
             |reason: String| Refusal::Invalid(format!("unable to create container: {name}, error: {reason}"));
-        let mut functions = self.write();
-        if functions.contains_key(&function.key()) {
-            return Err(container(format!("snapshot \"{name}-snapshot\": already exists")));
+        let taken = || container(format!("snapshot \"{name}-snapshot\": already exists"));
+        if self.read().contains_key(&function.key()) {
+            return Err(taken());
         }
         check_name(&name).map_err(container)?;
-        self.announce(&function, "deployed");
-        functions.insert(function.key(), Arc::new(function));
-        drop(functions);
+        self.start(&function)?;
+        {
+            let mut functions = self.write();
+            // Somebody else was faster meanwhile.
+            if functions.contains_key(&function.key()) {
+                return Err(taken());
+            }
+            self.announce(&function, "deployed");
+            functions.insert(function.key(), function);
+        }
         self.save_functions();
         Ok(())
     }
@@ -162,39 +177,59 @@ impl Registry {
     /// `PUT /system/functions`. Requests in flight end with the function as it was.
     pub(crate) fn update(&self, mut deployment: FunctionDeployment) -> Result<(), Refusal> {
         self.settle(&mut deployment)?;
-        if self.find(&deployment.namespace, &deployment.service).is_none() {
+        let Some(before) = self.find(&deployment.namespace, &deployment.service) else {
             return Err(not_found(&deployment.service));
-        }
-        let function = self.build(deployment, Timestamp::now())?;
+        };
+        let function = Arc::new(self.build(deployment, Timestamp::now())?);
+        self.start(&function)?;
         {
             let mut functions = self.write();
             // Removed meanwhile: an update does not bring it back.
             let Some(present) = functions.get_mut(&function.key()) else {
                 return Err(not_found(function.name()));
             };
+            before.say_goodbye();
             self.announce(&function, "updated");
-            *present = Arc::new(function);
+            *present = function;
         }
         self.save_functions();
         Ok(())
     }
 
+    fn start(&self, function: &Arc<Function>) -> Result<(), Refusal> {
+        function.fill(&self.runtime).map_err(|reason| {
+            warn!("{}: {reason}", function.name());
+            Refusal::Failed(reason)
+        })
+    }
+
     /// `DELETE /system/functions`. Requests in flight still end.
     pub(crate) fn remove(&self, namespace: &str, name: &str) -> Result<(), Refusal> {
         let key = (namespace.to_owned(), name.to_owned());
-        self.write().shift_remove(&key).ok_or_else(|| not_found(name))?;
+        let removed = self.write().shift_remove(&key).ok_or_else(|| not_found(name))?;
+        removed.say_goodbye();
         info!("{name}: removed");
         self.save_functions();
         Ok(())
     }
 
-    /// Sets the number of replicas. As in faasd that is none or one, and more are accepted and change nothing.
+    /// Sets the number of replicas. In faasd that is none or one, and more are accepted and change nothing. Blocks while
+    /// some are started.
     pub(crate) fn scale(&self, namespace: &str, name: &str, replicas: u64) -> Result<(), Refusal> {
         let function = self.find(namespace, name).ok_or_else(|| not_found(name))?;
         function.scale(replicas);
+        self.start(&function)?;
         info!("{name}: scaled to {}", function.replicas());
         self.save_functions();
         Ok(())
+    }
+
+    /// Every function ends, though it stays in the table on disk.
+    pub(crate) fn end_all(&self) {
+        let functions = std::mem::take(&mut *self.write());
+        for function in functions.values() {
+            function.end();
+        }
     }
 
     pub(crate) fn find(&self, namespace: &str, name: &str) -> Option<Arc<Function>> {
@@ -210,9 +245,15 @@ impl Registry {
     }
 
     fn build(&self, deployment: FunctionDeployment, created_at: Timestamp) -> Result<Function, Refusal> {
-        for secret in &deployment.secrets {
-            self.secrets.file(&deployment.namespace, secret)?;
-        }
+        let secret = |name: &String| {
+            let file = self.secrets.file(&deployment.namespace, name)?;
+            Ok((name.clone(), file))
+        };
+        let secrets: Vec<_> = deployment
+            .secrets
+            .iter()
+            .map(secret)
+            .collect::<Result<_, Refusal>>()?;
         let reference = reference::parse(&deployment.image).map_err(Refusal::Invalid)?;
         let Some(image) = self.catalogue.find(&reference.repository) else {
             let known: Vec<&str> = self.catalogue.iter().map(|(name, _)| name).collect();
@@ -237,6 +278,7 @@ impl Registry {
             created_at,
             self.identity,
             journal,
+            secrets,
         ))
     }
 
@@ -320,13 +362,6 @@ fn warn_about(deployment: &FunctionDeployment, image: &Image) {
             warn!("{name}: program {program} is missing on this machine (package {package})");
         }
     }
-    if deployment
-        .limits
-        .as_ref()
-        .is_some_and(|limits| !limits.memory.is_empty())
-    {
-        warn!("{name}: the memory limit is shown, not enforced");
-    }
 }
 
 #[cfg(test)]
@@ -336,16 +371,19 @@ mod tests {
     use super::{Refusal, Registry, check_name};
     use crate::catalogue::Catalogue;
     use crate::identity::Identity;
+    use crate::runtime::{Apart, Runtime};
     use crate::types::{FunctionDeployment, NAMESPACE};
 
     fn registry() -> Registry {
-        Registry::open(Catalogue::built_in().unwrap(), Identity::Faasd, None).unwrap()
+        let runtime = Runtime::new(Some("/nonexistent".into()), Apart::None).unwrap();
+        Registry::open(Catalogue::built_in().unwrap(), Identity::Faasd, runtime, None).unwrap()
     }
 
     fn figlet() -> FunctionDeployment {
         FunctionDeployment {
             service: "figlet".to_owned(),
-            image: "ghcr.io/openfaas/figlet:latest".to_owned(),
+            // Without a command there is nothing to start.
+            image: "ghcr.io/openfaas/alpine:latest".to_owned(),
             ..FunctionDeployment::default()
         }
     }

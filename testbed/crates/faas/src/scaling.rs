@@ -70,7 +70,7 @@ pub(crate) fn handle_alert(registry: &Registry, body: &[u8]) -> Result<(), Refus
 }
 
 /// Names of functions, and whether the alert about them is firing (or resolved).
-fn read(body: &[u8]) -> Option<Vec<(String, bool)>> {
+pub(crate) fn read(body: &[u8]) -> Option<Vec<(String, bool)>> {
     let value = parse(body).ok()?;
     let fields = Fields::of(&value, "requests", "PrometheusAlert").ok()?;
     fields.string("receiver").ok()?;

@@ -120,6 +120,7 @@ impl Server {
                 sleep(Duration::from_millis(10)).await;
             }
             platform.idle().await;
+            platform.end().await;
         };
         tokio::pin!(ended);
         if timeout(grace, &mut ended).await.is_err() {

@@ -126,7 +126,7 @@ fn counted_path(resource: &Resource, path: &str) -> Option<String> {
 }
 
 async fn answer_system(
-    platform: &Platform,
+    platform: &Arc<Platform>,
     role: Role,
     resource: Resource,
     request: Request<RequestBody>,
@@ -148,8 +148,15 @@ async fn answer_system(
         (Resource::Functions, &Method::GET) => list(platform, role, &namespace),
         (Resource::Secrets, &Method::GET) => list_secrets(platform, &namespace),
         (Resource::Logs, _) => logs(platform, role, query.as_deref()),
-        (resource, method) => match document(request).await {
-            Ok(body) => change(platform, role, &resource, method, &namespace, &body),
+        (resource, _) => match document(request).await {
+            Ok(body) => {
+                let platform = platform.clone();
+                // Functions are started and files written, which takes its time.
+                let change = move || change(&platform, role, &resource, &method, &namespace, &body);
+                tokio::task::spawn_blocking(change)
+                    .await
+                    .unwrap_or_else(|_| reply::empty(StatusCode::INTERNAL_SERVER_ERROR))
+            }
             Err(refusal) => refusal,
         },
     }

@@ -14,13 +14,16 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_dfaas-faas");
-const FREE_PORTS: [&str; 6] = [
+const FREE_PORTS: [&str; 8] = [
     "--gateway-port",
     "0",
     "--provider-port",
     "0",
     "--metrics-port",
     "0",
+    // The scripts of these tests are where sandboxes do not look.
+    "--isolation",
+    "none",
 ];
 
 fn run(arguments: &[&str]) -> Output {

@@ -25,6 +25,14 @@ pub enum ProcessError {
         /// What init reported.
         reason: String,
     },
+    /// A sandbox could not be made.
+    #[error("sandbox {name} did not start: {reason}")]
+    Sandbox {
+        /// Its name.
+        name: String,
+        /// The step that failed and the kernel's answer.
+        reason: String,
+    },
     /// A node's init is not running any more.
     #[error("node {node} has ended: {status}")]
     InitEnded {

@@ -14,6 +14,10 @@
 //! # What a node may do
 //! Processes of a node keep root's identity but not all of root's power, see [`Privileges`].
 //!
+//! # Programs that nobody trusts
+//! A [`Sandbox`] is smaller than a node: it has no services, and its programs are an ordinary user without any
+//! capability.
+//!
 //! Needs Linux 5.12 (`clone3`, `close_range`, `mount_setattr`), and `CAP_SYS_ADMIN` in the current user namespace:
 //! root, or a process that has made a user namespace for itself.
 
@@ -26,6 +30,7 @@ mod init;
 mod message;
 mod mountinfo;
 mod raw;
+mod sandbox;
 mod spawner;
 mod spec;
 mod status;
@@ -39,6 +44,7 @@ pub use error::ProcessError;
 pub use execute::{Command, execute_in};
 pub use identity::{kill_process, process_alive, start_time};
 pub use init::init_main;
+pub use sandbox::{Answer, Isolation, Request, SANDBOX_USER, Sandbox, SandboxSpec, sandbox_main};
 pub use spawner::{Init, NodeReference, Spawner};
 pub use spec::{Bind, Event, InitSpec, Privileges, Restart, ServiceSpec};
 pub use status::ExitStatus;

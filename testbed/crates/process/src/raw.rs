@@ -139,3 +139,21 @@ pub(crate) unsafe fn clear_inheritable_capabilities() -> bool {
         libc::syscall(libc::SYS_capset, &raw mut header, data.as_ptr()) == 0
     }
 }
+
+/// Empties all three sets.
+///
+/// # Safety
+/// Async-signal-safe.
+pub(crate) unsafe fn drop_all_capabilities() -> bool {
+    let mut header = CapabilityHeader {
+        version: CAPABILITY_VERSION_3,
+        pid: 0,
+    };
+    let none = [CapabilityData {
+        effective: 0,
+        permitted: 0,
+        inheritable: 0,
+    }; 2];
+    // SAFETY: both structures have the form that version 3 says and live through the call.
+    unsafe { libc::syscall(libc::SYS_capset, &raw mut header, none.as_ptr()) == 0 }
+}

@@ -56,18 +56,16 @@ pub(crate) fn passed_headers(invocation: &Invocation) -> Vec<(String, Vec<Vec<u8
     passed
 }
 
-/// `Http_*` variables of a request.
-pub(crate) fn cgi_variables(invocation: &Invocation) -> Vec<(OsString, OsString)> {
-    let mut variables: Vec<(OsString, OsString)> = Vec::with_capacity(24);
+/// `Http_*` variables of a request, as `NAME=value`.
+pub(crate) fn cgi_variables(invocation: &Invocation) -> Vec<OsString> {
+    let mut variables: Vec<OsString> = Vec::with_capacity(24);
+    let mut add = |name: &str, value: &[u8]| {
+        variables.push(OsString::from_vec([name.as_bytes(), b"=", value].concat()));
+    };
     for (name, values) in passed_headers(invocation) {
         let first = values.into_iter().next().unwrap_or_default();
-        variables.push((
-            format!("Http_{}", name.replace('-', "_")).into(),
-            OsString::from_vec(first),
-        ));
+        add(&format!("Http_{}", name.replace('-', "_")), &first);
     }
-    let mut add =
-        |name: &str, value: &[u8]| variables.push((name.into(), OsString::from_vec(value.to_vec())));
     add("Http_Method", invocation.method.as_str().as_bytes());
     // The proxies pass every body on in chunks, so its length is lost on the way.
     let length: &[u8] = if invocation.has_body { b"-1" } else { b"0" };

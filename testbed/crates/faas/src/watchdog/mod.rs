@@ -1,15 +1,19 @@
-//! The classic watchdog: one process per request, the body on its standard input, the reply from its
-//! standard output when it has ended.
+//! The watchdogs. The classic one: one process per request, the body on its standard input, the reply from its
+//! standard output when it has ended. And of-watchdog in its modes: the same as `serializing` or, with the reply passed
+//! on as it comes, `streaming`; one process that is an HTTP server for all requests (`http`); files (`static`).
 //!
-//! Unlike the original, which holds the whole body and the whole output in memory, a body larger than one
+//! Unlike the originals, which hold the whole body and the whole output in memory, a body larger than one
 //! pipe is streamed, and output is collected up to a bound, beyond which the process is killed. A process
 //! that outlives the platform's patience is killed too, with its process group.
 
 mod body;
 mod environment;
+mod files;
+mod fork;
 mod output;
 mod process;
 mod program;
+mod proxy;
 mod run;
 mod settings;
 mod sniff;
@@ -22,11 +26,13 @@ use http::{HeaderMap, Method};
 use tokio::time::Instant;
 
 use crate::call::{Mark, RequestBody};
+use crate::reply::Reply;
 
 pub(crate) use output::OutputBudget;
 pub(crate) use program::{find as find_program, sentence};
+pub(crate) use proxy::{Upstream, supervise};
 pub(crate) use run::{Bounds, run};
-pub(crate) use settings::Settings;
+pub(crate) use settings::{Mode, Settings};
 pub(crate) use sniff::content_type;
 
 /// A request on its way to a function.
@@ -65,6 +71,8 @@ pub(crate) enum Verdict {
     BadBody(String),
     /// The watchdog would have closed the connection without a reply.
     Unreachable,
+    /// What an of-watchdog answers.
+    Reply(Box<Reply>),
     /// The provider's own patience ended.
     ServiceTimeout,
 }

@@ -1,35 +1,36 @@
 //! One process of a function, in its own process group, with pipes for everything.
 
-use std::ffi::OsString;
-use std::io::{self, PipeWriter, Write};
+use std::ffi::{OsStr, OsString};
+use std::io::{self, PipeReader, PipeWriter, Write};
 use std::os::fd::OwnedFd;
-use std::os::unix::process::CommandExt;
-use std::path::Path;
-use std::process::{ExitStatus, Stdio};
+use std::os::unix::ffi::OsStringExt;
+use std::os::unix::process::ExitStatusExt;
+use std::process::ExitStatus;
 
-use nix::sys::signal::{Signal, killpg};
-use nix::unistd::Pid;
+use dfaas_process::Answer;
 use tokio::net::unix::pipe;
 
+use super::program;
 use crate::function::Function;
+use crate::runtime::{Instance, Running};
 
 /// What surely fits in a new pipe, even where the kernel gives each only one page.
 const SMALLEST_PIPE: usize = 4096;
 
-/// A started process.
-pub(super) struct Process {
-    child: tokio::process::Child,
-    group: Option<Pid>,
+/// A process that was asked for. Dropping it before its end kills it.
+pub(crate) struct Process {
+    running: Running,
+    name: String,
     /// Open as long as something has to be written.
     pub(super) stdin: Option<pipe::Sender>,
     /// Standard output, with standard error in it if the function wants that.
-    pub(super) stdout: Option<pipe::Receiver>,
+    pub(crate) stdout: Option<pipe::Receiver>,
     /// Standard error when it is separate.
-    pub(super) stderr: Option<pipe::Receiver>,
+    pub(crate) stderr: Option<pipe::Receiver>,
 }
 
 /// What the process reads first.
-pub(super) enum Input {
+pub(crate) enum Input {
     /// This and then the end.
     Whole(Vec<u8>),
     /// Whatever is written to [`Process::stdin`].
@@ -42,83 +43,76 @@ impl Input {
 }
 
 impl Process {
-    /// Starts the function's program at `path`. Must run inside the runtime.
+    /// Asks for the function's command, with these `NAME=value` besides the function's environment. Whether there is
+    /// such a program shows at its end.
     ///
-    /// No closure runs between fork and exec, so the standard library takes its `posix_spawn` path: several
-    /// times faster than a fork of a process with this many pages.
-    pub(super) fn spawn(
+    /// # Errors
+    /// Go's sentence when it cannot be asked for.
+    pub(crate) async fn spawn(
         function: &Function,
-        path: &Path,
-        request: &[(OsString, OsString)],
+        instance: &Instance,
+        request: &[OsString],
         input: Input,
-    ) -> io::Result<Self> {
-        let settings = &function.settings;
-        let (output_reader, output_writer) = io::pipe()?;
-        let mut error_reader = None;
-        let error_writer = if settings.combine_output {
-            output_writer.try_clone()?
+        combine_output: bool,
+    ) -> Result<Self, String> {
+        let command = &function.settings.command;
+        let name = command.first().cloned().unwrap_or_default();
+        let failed = |error: io::Error| program::spawn_failure(name.as_ref(), &error);
+        let (output, output_writer) = io::pipe().map_err(failed)?;
+        let (error, error_writer) = if combine_output {
+            (None, output_writer.try_clone().map_err(failed)?)
         } else {
-            let (reader, writer) = io::pipe()?;
-            error_reader = Some(receiver(reader.into())?);
-            writer
+            let (reader, writer) = io::pipe().map_err(failed)?;
+            (Some(reader), writer)
         };
-        let (input_reader, stdin) = input_pipe(input)?;
-        let mut command = std::process::Command::new(path);
-        command
-            .arg0(settings.command.first().map_or("", String::as_str))
-            .args(settings.command.iter().skip(1))
-            .env_clear()
-            .envs(function.environment.iter().map(|(name, value)| (name, value)))
-            .envs(request.iter().map(|(name, value)| (name, value)))
-            .current_dir("/")
-            .process_group(0)
-            .stdin(input_reader)
-            .stdout(output_writer)
-            .stderr(error_writer);
-        let mut command = tokio::process::Command::from(command);
-        // The writers of the pipes live in `command`: it must go before anybody waits for their end.
-        let child = command.kill_on_drop(true).spawn()?;
-        drop(command);
+        let (input, stdin) = input_pipe(input).map_err(failed)?;
+        let arguments: Vec<&OsStr> = command.iter().map(OsStr::new).collect();
+        let environment: Vec<&OsStr> = request.iter().map(OsString::as_os_str).collect();
+        let streams = [input.into(), output_writer.into(), error_writer.into()];
+        let running = instance
+            .run(&arguments, &environment, streams)
+            .await
+            .map_err(failed)?;
         Ok(Process {
-            group: child
-                .id()
-                .and_then(|id| i32::try_from(id).ok())
-                .map(Pid::from_raw),
-            child,
+            running,
             stdin,
-            stdout: Some(receiver(output_reader.into())?),
-            stderr: error_reader,
+            stdout: Some(receiver(output).map_err(failed)?),
+            stderr: error.map(receiver).transpose().map_err(failed)?,
+            name,
         })
     }
 
-    /// The end of the process. What is left of its group then is killed: a call's processes end with it.
-    pub(super) async fn wait(&mut self) -> io::Result<ExitStatus> {
-        let status = self.child.wait().await;
-        self.kill_group();
-        status
-    }
-
-    fn kill_group(&mut self) {
-        if let Some(group) = self.group.take() {
-            // Fails only when nobody is left, which is the aim.
-            let _ = killpg(group, Signal::SIGKILL);
+    /// The end of the process, by which everything else of its group has been killed.
+    ///
+    /// # Errors
+    /// Go's sentence when there was no process.
+    pub(crate) async fn wait(&mut self) -> Result<ExitStatus, String> {
+        match self.running.end().await {
+            Ok(Answer::Exited { status, .. }) => Ok(ExitStatus::from_raw(status)),
+            Ok(Answer::NotFound { .. }) => Err(program::not_found(&self.name)),
+            Ok(Answer::Refused { code, path, .. }) => {
+                let path = OsString::from_vec(path);
+                Err(program::spawn_failure(
+                    path.as_ref(),
+                    &io::Error::from_raw_os_error(code),
+                ))
+            }
+            Ok(Answer::Descriptor { .. }) => Err("wait: no answer".to_owned()),
+            Err(error) => Err(format!("wait: {error}")),
         }
     }
-}
 
-/// A process that has not been waited for is killed with its group, then reaped by the runtime. Its number is
-/// still its own here.
-impl Drop for Process {
-    fn drop(&mut self) {
-        self.kill_group();
+    /// Asks the process to end.
+    pub(crate) fn signal(&self, signal: i32) {
+        self.running.signal(signal);
     }
 }
 
-fn receiver(descriptor: OwnedFd) -> io::Result<pipe::Receiver> {
-    pipe::Receiver::from_owned_fd(descriptor)
+fn receiver(reader: PipeReader) -> io::Result<pipe::Receiver> {
+    pipe::Receiver::from_owned_fd(OwnedFd::from(reader))
 }
 
-fn input_pipe(input: Input) -> io::Result<(Stdio, Option<pipe::Sender>)> {
+fn input_pipe(input: Input) -> io::Result<(PipeReader, Option<pipe::Sender>)> {
     let (reader, mut writer): (_, PipeWriter) = io::pipe()?;
     let sender = match input {
         Input::Whole(content) => {
@@ -127,5 +121,5 @@ fn input_pipe(input: Input) -> io::Result<(Stdio, Option<pipe::Sender>)> {
         }
         Input::Stream => Some(pipe::Sender::from_owned_fd(writer.into())?),
     };
-    Ok((reader.into(), sender))
+    Ok((reader, sender))
 }

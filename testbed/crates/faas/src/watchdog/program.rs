@@ -8,9 +8,6 @@ use std::process::ExitStatus;
 
 use nix::errno::Errno;
 
-/// The name under which a function runs this program itself (for its built-in functions).
-const OWN_NAME: &str = "dfaas-faas";
-
 /// The file to execute for `name`, searched in `search_path` unless it has a slash.
 ///
 /// # Errors
@@ -27,13 +24,15 @@ pub(crate) fn find(name: &str, search_path: &str) -> Result<PathBuf, String> {
         .filter(|directory| !directory.is_empty())
         .map(|directory| Path::new(directory).join(name))
         .find(|candidate| is_executable(candidate));
-    match found {
-        Some(path) => Ok(path),
-        None if name == OWN_NAME => {
-            std::env::current_exe().map_err(|error| format!("exec: {name:?}: {}", sentence(&error)))
-        }
-        None => Err(format!("exec: {name:?}: executable file not found in $PATH")),
+    found.ok_or_else(|| not_found(name))
+}
+
+/// The sentence for a name that no directory of the search path has.
+pub(crate) fn not_found(name: &str) -> String {
+    if name.is_empty() {
+        return "exec: no command".to_owned();
     }
+    format!("exec: {name:?}: executable file not found in $PATH")
 }
 
 fn is_executable(path: &Path) -> bool {
@@ -138,10 +137,6 @@ mod tests {
         assert_eq!(
             find("passwd", "/etc").unwrap_err(),
             "exec: \"passwd\": executable file not found in $PATH"
-        );
-        assert!(
-            find("dfaas-faas", "").is_ok(),
-            "this program is always found under its own name"
         );
     }
 

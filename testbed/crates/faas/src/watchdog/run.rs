@@ -1,12 +1,11 @@
 //! One invocation from its request to its verdict.
 
 use std::ffi::OsString;
-use std::io;
 use std::process::ExitStatus;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::Method;
+use http::{Method, StatusCode};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::{Instant, sleep_until, timeout};
 use tracing::{debug, info};
@@ -15,9 +14,10 @@ use super::body::{Body, Headers};
 use super::environment::cgi_variables;
 use super::output::{Collected, OutputBudget, read_for_log};
 use super::process::{Input, Process};
-use super::{Invocation, Verdict, program};
-use crate::function::Function;
-use crate::logs;
+use super::settings::Mode;
+use super::{Invocation, Verdict, fork, program, proxy};
+use crate::function::{Function, Replica};
+use crate::{logs, reply};
 
 /// What the platform allows all its functions together.
 #[derive(Clone, Debug)]
@@ -36,20 +36,40 @@ pub(crate) struct Bounds {
 
 /// Serves one request. Run it as a task of its own: the process goes on when its client has gone, as in the
 /// original, but never beyond the service timeout.
-pub(crate) async fn run(function: Arc<Function>, invocation: Invocation, bounds: Bounds) -> Verdict {
-    let Some(_place) = function.admit() else {
+pub(crate) async fn run(
+    function: Arc<Function>,
+    replica: Arc<Replica>,
+    invocation: Invocation,
+    bounds: Bounds,
+) -> Verdict {
+    if let Some(verdict) = about_itself(&function, &invocation) {
+        return verdict;
+    }
+    let Some(place) = function.admit() else {
         return Verdict::Busy(function.settings.max_in_flight);
     };
-    if !matches!(
-        invocation.method,
-        Method::GET | Method::POST | Method::PUT | Method::PATCH | Method::DELETE
-    ) {
+    let mode = function.settings.mode;
+    if mode == Mode::Classic
+        && !matches!(
+            invocation.method,
+            Method::GET | Method::POST | Method::PUT | Method::PATCH | Method::DELETE
+        )
+    {
         return Verdict::MethodNotAllowed;
     }
     let arrived = invocation.arrived;
     let mut abort = bounds.abort.clone();
+    let serve = async {
+        match mode {
+            Mode::Classic => serve(&function, &replica, invocation, &bounds).await,
+            Mode::Streaming => fork::stream(function.clone(), &replica, invocation, &bounds, place).await,
+            Mode::Serializing => fork::serialize(&function, &replica, invocation, &bounds).await,
+            Mode::Http => proxy::forward(&function, &replica, invocation, place).await,
+            Mode::Static => super::files::serve(&function, &replica, invocation).await,
+        }
+    };
     let verdict = tokio::select! {
-        verdict = serve(&function, invocation, &bounds) => verdict,
+        verdict = serve => verdict,
         () = sleep_until(arrived + bounds.service_timeout) => Verdict::ServiceTimeout,
         _ = abort.wait_for(|abort| *abort) => Verdict::ServiceTimeout,
     };
@@ -60,8 +80,27 @@ pub(crate) async fn run(function: Arc<Function>, invocation: Invocation, bounds:
     verdict
 }
 
+/// What a watchdog answers itself, whatever its function does.
+fn about_itself(function: &Function, invocation: &Invocation) -> Option<Verdict> {
+    let settings = &function.settings;
+    let answer = match invocation.path.as_slice() {
+        b"/_/health" if invocation.method != Method::GET => reply::method_not_allowed(),
+        b"/_/health" => reply::text(StatusCode::OK, "OK"),
+        b"/_/ready" if settings.mode != Mode::Classic => {
+            let free = settings.max_in_flight == 0 || function.in_flight() < settings.max_in_flight;
+            reply::empty(if free {
+                StatusCode::OK
+            } else {
+                StatusCode::TOO_MANY_REQUESTS
+            })
+        }
+        _ => return None,
+    };
+    Some(Verdict::Reply(Box::new(answer)))
+}
+
 /// Reads the body, runs the process, judges its end.
-async fn serve(function: &Function, invocation: Invocation, bounds: &Bounds) -> Verdict {
+async fn serve(function: &Function, replica: &Replica, invocation: Invocation, bounds: &Bounds) -> Verdict {
     let settings = &function.settings;
     let variables = if settings.cgi_headers {
         cgi_variables(&invocation)
@@ -76,7 +115,8 @@ async fn serve(function: &Function, invocation: Invocation, bounds: &Bounds) -> 
     let _permit = bounds.processes.acquire().await;
     function.say("Forking fprocess.");
     let started = Instant::now();
-    let (mut process, body) = match start(function, &variables, body) {
+    let combine = settings.combine_output;
+    let (mut process, body) = match start(function, replica, &variables, body, combine).await {
         Ok(started) => started,
         Err(reason) => return failed(function, reason, Collected::new(&bounds.output_budget)),
     };
@@ -101,7 +141,7 @@ async fn serve(function: &Function, invocation: Invocation, bounds: &Bounds) -> 
         Err(Trouble::Output(reason)) => {
             return failed(function, reason, Collected::new(&bounds.output_budget));
         }
-        Err(Trouble::Wait(error)) => return failed(function, format!("wait: {error}"), output),
+        Err(Trouble::Wait(reason)) => return failed(function, reason, output),
     };
     match program::exit_failure(status) {
         Some(reason) => failed(function, reason, output),
@@ -109,7 +149,11 @@ async fn serve(function: &Function, invocation: Invocation, bounds: &Bounds) -> 
     }
 }
 
-async fn read_body(function: &Function, invocation: Invocation, limit: usize) -> Result<Body, String> {
+pub(super) async fn read_body(
+    function: &Function,
+    invocation: Invocation,
+    limit: usize,
+) -> Result<Body, String> {
     let settings = &function.settings;
     let headers = settings.marshal_request.then(|| Headers::of(&invocation));
     let deadline = (!settings.read_timeout.is_zero()).then(|| invocation.arrived + settings.read_timeout);
@@ -126,36 +170,30 @@ async fn read_body(function: &Function, invocation: Invocation, limit: usize) ->
 
 /// Starts the process. A body that surely fits into a pipe is in it before the process exists; any other is
 /// handed back for [`drive`].
-fn start(
+pub(super) async fn start(
     function: &Function,
-    variables: &[(OsString, OsString)],
+    replica: &Replica,
+    variables: &[OsString],
     body: Body,
+    combine_output: bool,
 ) -> Result<(Process, Option<Body>), String> {
-    let name = function.settings.command.first().map_or("", String::as_str);
-    let search_path = function
-        .environment
-        .first()
-        .map_or("", |(_, value)| value.as_str());
-    let path = program::find(name, search_path)?;
     let (input, body) = match body.complete_within(Input::LARGEST_WHOLE) {
         Some(whole) => (Input::Whole(whole), None),
         None => (Input::Stream, Some(body)),
     };
-    let process = Process::spawn(function, &path, variables, input)
-        .map_err(|error| program::spawn_failure(&path, &error))?;
+    let process = Process::spawn(function, &replica.instance, variables, input, combine_output).await?;
     Ok((process, body))
 }
 
 /// Why a process could not be followed to its end; it is killed then.
-enum Trouble {
+pub(super) enum Trouble {
     Body(String),
     Output(String),
-    Wait(io::Error),
+    Wait(String),
 }
 
-/// Feeds the process, collects what it writes, and waits for it. The order matters: as long as it has not been
-/// waited for, its group can be killed without hitting anybody else.
-async fn drive(
+/// Feeds the process, collects what it writes, and waits for it.
+pub(super) async fn drive(
     function: &Function,
     process: &mut Process,
     body: Option<Body>,

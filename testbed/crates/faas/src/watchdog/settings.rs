@@ -3,11 +3,58 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::catalogue::WatchdogMode;
 use crate::duration::{go_text, parse_duration};
 
-/// Settings of the classic watchdog, with its defaults.
+/// How requests reach the function's command.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// The classic watchdog.
+    #[default]
+    Classic,
+    /// of-watchdog: a process per request, its output passed on as it comes.
+    Streaming,
+    /// of-watchdog: a process per request, its output answered when it has ended.
+    Serializing,
+    /// of-watchdog: one process that serves HTTP.
+    Http,
+    /// of-watchdog: files of the function.
+    Static,
+}
+
+impl Mode {
+    fn of_watchdog(name: &str) -> Self {
+        match name {
+            "http" => Mode::Http,
+            "serializing" => Mode::Serializing,
+            "static" => Mode::Static,
+            _ => Mode::Streaming,
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Mode::Classic => "classic",
+            Mode::Streaming => "streaming",
+            Mode::Serializing => "serializing",
+            Mode::Http => "http",
+            Mode::Static => "static",
+        }
+    }
+}
+
+/// Settings of a watchdog, with its defaults.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
+    pub(crate) mode: Mode,
+    /// Where the process of [`Mode::Http`] listens, with `http://`.
+    pub(crate) upstream_url: String,
+    /// Directory of [`Mode::Static`].
+    pub(crate) static_path: String,
+    /// Whether lines of a function's output are marked with their stream.
+    pub(crate) prefix_logs: bool,
+    /// Whether lines about requests have their identifier.
+    pub(crate) log_call_id: bool,
     /// `fprocess` split at single spaces: no shell, no quoting. Empty when there is none.
     pub(crate) command: Vec<String>,
     /// Time for a request's body to arrive; zero is no limit.
@@ -33,7 +80,7 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
-    pub(crate) fn from_environment(environment: &[(String, String)]) -> Self {
+    pub(crate) fn from_environment(environment: &[(String, String)], watchdog: WatchdogMode) -> Self {
         let text = |name: &str| {
             environment
                 .iter()
@@ -47,15 +94,35 @@ impl Settings {
             "" => default,
             value => value == "true",
         };
-        let command = match text("fprocess") {
-            "" => Vec::new(),
-            command => command.split(' ').map(str::to_owned).collect(),
+        let is_classic = watchdog == WatchdogMode::Classic;
+        let command = match (text("fprocess"), text("function_process")) {
+            ("", other) if !is_classic => other,
+            (command, _) => command,
+        };
+        let either = |name: &str, other: &str| match text(name) {
+            "" => text(other).to_owned(),
+            value => value.to_owned(),
         };
         Settings {
-            command,
+            mode: if is_classic {
+                Mode::Classic
+            } else {
+                Mode::of_watchdog(text("mode"))
+            },
+            upstream_url: either("http_upstream_url", "upstream_url"),
+            static_path: match text("static_path") {
+                "" => "/home/app/public".to_owned(),
+                path => path.to_owned(),
+            },
+            prefix_logs: switch("prefix_logs", true),
+            log_call_id: switch("log_callid", false),
+            command: match command {
+                "" => Vec::new(),
+                command => command.split(' ').map(str::to_owned).collect(),
+            },
             read_timeout: time("read_timeout", 30),
             write_timeout: time("write_timeout", 30),
-            exec_timeout: time("exec_timeout", 0),
+            exec_timeout: time("exec_timeout", if is_classic { 0 } else { 30 }),
             max_in_flight: text("max_inflight").parse().unwrap_or(0),
             combine_output: switch("combine_output", true),
             cgi_headers: switch("cgi_headers", true),
@@ -76,13 +143,31 @@ impl Settings {
             self.healthcheck_interval,
         ]
         .map(go_text);
-        vec![
-            "Version: 0.3.3\tSHA: bf545828573185cd03ebc60254ba3d01d6bbcc5b".to_owned(),
-            format!("Timeouts: read: {read} write: {write} hard: {hard} health: {health}."),
-            "Listening on port: 8080".to_owned(),
-            "Writing lock-file to: /tmp/.lock".to_owned(),
-            "Metrics listening on port: 8081".to_owned(),
-        ]
+        let listening = ["Listening on port: 8080", "Writing lock-file to: /tmp/.lock"];
+        let metrics = "Metrics listening on port: 8081";
+        let timeouts = format!("Timeouts: read: {read} write: {write} hard: {hard} health: {health}");
+        let mut lines = Vec::new();
+        if self.mode == Mode::Classic {
+            lines.push("Version: 0.3.3\tSHA: bf545828573185cd03ebc60254ba3d01d6bbcc5b".to_owned());
+            lines.push(format!("{timeouts}."));
+        } else {
+            let command = self.command.join(" ");
+            lines.push("Version: 0.10.10\tSHA: 467ba069d6b200d6a414075cf6e09ed53fb48e10".to_owned());
+            if self.mode == Mode::Http {
+                let (program, arguments) = command.split_once(' ').unwrap_or((&command, ""));
+                lines.push(format!("Forking: {program}, arguments: [{arguments}]"));
+                lines.push("Started logging: stderr from function.".to_owned());
+                lines.push("Started logging: stdout from function.".to_owned());
+            }
+            lines.push(format!(
+                "Watchdog mode: {}\tfprocess: {command:?}",
+                self.mode.name()
+            ));
+            lines.push(timeouts);
+        }
+        lines.extend(listening.map(str::to_owned));
+        lines.push(metrics.to_owned());
+        lines
     }
 }
 
@@ -91,7 +176,8 @@ impl fmt::Display for Settings {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             formatter,
-            "command: {:?}, timeouts: read: {} write: {} hard: {}, max in flight: {}",
+            "watchdog: {}, command: {:?}, timeouts: read: {} write: {} hard: {}, max in flight: {}",
+            self.mode.name(),
             self.command.join(" "),
             go_text(self.read_timeout),
             go_text(self.write_timeout),
@@ -105,14 +191,15 @@ impl fmt::Display for Settings {
 mod tests {
     use std::time::Duration;
 
-    use super::Settings;
+    use super::{Mode, Settings};
+    use crate::catalogue::WatchdogMode;
 
     fn settings(pairs: &[(&str, &str)]) -> Settings {
         let environment: Vec<_> = pairs
             .iter()
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
             .collect();
-        Settings::from_environment(&environment)
+        Settings::from_environment(&environment, WatchdogMode::Classic)
     }
 
     #[test]
@@ -148,5 +235,28 @@ mod tests {
         );
         assert_eq!(settings.max_in_flight, 2);
         assert!(!settings.combine_output && !settings.cgi_headers);
+    }
+
+    #[test]
+    fn of_watchdog_has_modes_and_other_defaults() {
+        let environment = [
+            ("function_process", "node index.js"),
+            ("upstream_url", "http://127.0.0.1:3000"),
+        ];
+        let mut environment = environment
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .to_vec();
+        let read = |environment: &[(String, String)]| {
+            Settings::from_environment(environment, WatchdogMode::OfWatchdog)
+        };
+        let settings = read(&environment);
+        assert_eq!(settings.mode, Mode::Streaming);
+        assert_eq!(settings.command, ["node", "index.js"]);
+        assert_eq!(settings.exec_timeout, Duration::from_secs(30));
+        environment.push(("mode".to_owned(), "http".to_owned()));
+        let settings = read(&environment);
+        assert_eq!(settings.mode, Mode::Http);
+        assert_eq!(settings.upstream_url, "http://127.0.0.1:3000");
+        assert_eq!(settings.introduction()[1], "Forking: node, arguments: [index.js]");
     }
 }

@@ -10,7 +10,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::time::Duration;
 
-use dfaas_faas::{FunctionDeployment, Options, Server};
+use dfaas_faas::{Apart, FunctionDeployment, Options, Server};
 use tokio::runtime::Runtime;
 
 /// A running platform on free ports of the loopback.
@@ -36,6 +36,12 @@ impl Platform {
             gateway_port: 0,
             provider_port: 0,
             metrics_port: 0,
+            program: Some(env!("CARGO_BIN_EXE_dfaas-faas").into()),
+            // Scripts of tests are where sandboxes do not look; those that are about isolation ask for it.
+            isolation: match options.isolation {
+                Apart::Auto => Apart::None,
+                other => other,
+            },
             ..options
         };
         let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -217,6 +223,20 @@ pub(crate) fn is_alive(pid: u32) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     stat.rsplit_once(") ")
         .is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X']))
+}
+
+/// Whether the test may make namespaces; if not, says why it is skipped, or fails when that is required.
+pub(crate) fn is_root() -> bool {
+    let root = nix::unistd::geteuid().is_root();
+    if !root {
+        let required = std::env::var("DFAAS_REQUIRE").unwrap_or_default();
+        assert!(
+            !required.split(',').any(|name| name == "root"),
+            "this test needs root, which is required"
+        );
+        eprintln!("skipped: isolation is tested as root");
+    }
+    root
 }
 
 /// Whether a program is installed; if not, says why the test is skipped, or fails when programs are required.

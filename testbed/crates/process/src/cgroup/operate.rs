@@ -22,7 +22,7 @@ impl CgroupReference {
             .find(|directory| directory.hierarchy == hierarchy)
     }
 
-    pub(super) fn join(&self, pid: i32) -> Result<(), ProcessError> {
+    pub(crate) fn join(&self, pid: i32) -> Result<(), ProcessError> {
         for directory in &self.directories {
             files::write(&directory.path, "cgroup.procs", &pid.to_string()).map_err(|source| {
                 ProcessError::Cgroup {

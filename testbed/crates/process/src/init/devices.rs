@@ -32,15 +32,15 @@ const LINKS: [(&str, &str); 5] = [
 ];
 
 /// The host's device files, for use where new ones may not be made (in a user namespace).
-pub(super) struct HostDevices(Vec<(&'static str, io::Result<OwnedFd>)>);
+pub(crate) struct HostDevices(Vec<(&'static str, io::Result<OwnedFd>)>);
 
-pub(super) fn collect() -> HostDevices {
+pub(crate) fn collect() -> HostDevices {
     let open =
         |(name, ..): (&'static str, u64, u64)| (name, sys::open_tree(&Path::new("/dev").join(name), false));
     HostDevices(DEVICES.map(open).into())
 }
 
-pub(super) fn make(host: HostDevices, warnings: &mut Vec<String>) -> Result<(), ProcessError> {
+pub(crate) fn make(host: HostDevices, warnings: &mut Vec<String>) -> Result<(), ProcessError> {
     mount(
         Some("tmpfs"),
         "/dev",

@@ -3,7 +3,7 @@
 mod backoff;
 mod capabilities;
 mod channel;
-mod devices;
+pub(crate) mod devices;
 mod etc;
 mod host_mounts;
 mod launch;
@@ -29,6 +29,7 @@ use crate::message::{
 use crate::spec::Event;
 use channel::Channel;
 use supervisor::Supervisor;
+pub(crate) use surroundings::{attach, make_directory};
 
 /// Runs a node. A program started by [`Spawner::spawn_init`](crate::Spawner::spawn_init) calls this first of all, before
 /// it starts a thread.

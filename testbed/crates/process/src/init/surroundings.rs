@@ -76,7 +76,7 @@ pub(super) fn tmpfs(path: &str, options: &str) -> Result<(), ProcessError> {
 }
 
 /// Makes a directory and those above it, each with mode 0755 and root's.
-pub(super) fn make_directory(path: &Path) -> Result<(), ProcessError> {
+pub(crate) fn make_directory(path: &Path) -> Result<(), ProcessError> {
     DirBuilder::new()
         .recursive(true)
         .mode(0o755)
@@ -133,7 +133,7 @@ fn lock(path: &Path) -> io::Result<()> {
 }
 
 /// Attaches a tree at a path that is made if missing.
-pub(super) fn attach(tree: &OwnedFd, is_directory: bool, target: &Path) -> Result<(), ProcessError> {
+pub(crate) fn attach(tree: &OwnedFd, is_directory: bool, target: &Path) -> Result<(), ProcessError> {
     if !target.exists() {
         if is_directory {
             make_directory(target)?;
