@@ -1,9 +1,7 @@
 //! One direction's impairments in the words of the file and of the engine; those of the kernel are in `kernel`.
 
 use dfaas_model::units::QueueLimit;
-use dfaas_model::{
-    GilbertElliott, Impairment, JitterDistribution, LossModel, Playback, QueueDiscipline, Trace, TraceStep,
-};
+use dfaas_model::{GilbertElliott, Impairment, LossModel, Playback, QueueDiscipline, Trace, TraceStep};
 use dfaas_wire::{Replay, ReplayStep};
 use serde_json::{Map, Value, json};
 
