@@ -95,6 +95,13 @@ pub(crate) fn set_up(index: u32, name: &str, up: bool) -> Request {
     set_link(message.build(), format!("{verb} interface `{name}`"))
 }
 
+/// Asks for an interface; what is answered besides the acknowledgement is passed over.
+pub(crate) fn get_link(index: u32, name: &str) -> Request {
+    let message = LinkMessageBuilder::<LinkUnspec>::new().index(index).build();
+    let operation = format!("look at interface `{name}`");
+    Request::new(&RouteNetlinkMessage::GetLink(message), 0, operation)
+}
+
 /// Raises a midpoint, which answers no ARP.
 pub(crate) fn raise_midpoint(index: u32, name: &str) -> Request {
     let message = LinkMessageBuilder::<LinkUnspec>::new()

@@ -281,6 +281,17 @@ impl Network {
                 .interface(namespace, name)
                 .map_or(0, |found| found.index)
         };
+        for end in spec
+            .links
+            .iter()
+            .map(|link| &link.near)
+            .filter(|end| !end.bridge_port)
+        {
+            // On Linux 6.8 and newer this waits until the kernel has taken note of the carrier. It reports all multicast groups once
+            // more when it does so, and must not do so after the bridges are raised: N reports would be flooded to N nodes.
+            let index = index(end.namespace, &end.interface);
+            requests[end.namespace].push(message::get_link(index, &end.interface));
+        }
         for item in &spec.addresses {
             let index = index(item.namespace, &item.interface);
             requests[item.namespace].push(message::new_address(index, &item.interface, item.address));

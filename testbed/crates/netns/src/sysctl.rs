@@ -1,5 +1,6 @@
 //! Settings of a namespace under `/proc/sys/net`, which shows those of the calling thread's namespace.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
@@ -14,19 +15,21 @@ use nix::sys::stat::Mode;
 use crate::error::NetnsError;
 use crate::spec::NamespaceRole;
 
+/// A file below the directory of its family, and its value.
+type Setting = (&'static str, &'static str);
+
 /// What switches and wire namespaces get before their interfaces are made.
-const NO_IPV6: [(&str, &str); 1] = [("conf/default/disable_ipv6", "1")];
+const NO_IPV6: [Setting; 1] = [("conf/default/disable_ipv6", "1")];
 
 /// No link-local address. Nodes that forward keep theirs: it is what they ask for a neighbour's address with, on behalf of others.
-const NO_LINK_LOCAL: (&str, &str) = ("conf/default/addr_gen_mode", "1");
+const NO_LINK_LOCAL: Setting = ("conf/default/addr_gen_mode", "1");
 
-/// What nodes get before their interfaces are made: no detection of duplicates, no router. And the first version of multicast listener
-/// discovery, because it reports a new group at once, while the node is not connected yet; the second version does so from a work queue,
-/// and on a busy machine a thousand such reports would be flooded to a thousand nodes later on. The repetition of a report comes at a
-/// random time within the interval, in milliseconds.
-const STATIC_IPV6: [(&str, &str); 5] = [
+/// What nodes get before their interfaces are made: no detection of duplicates, no router (where none is accepted, the kernel asks
+/// for none either). And the first version of multicast listener discovery, because it reports a new group at once, while the node is
+/// not connected yet; the second version does so from a work queue, and on a busy machine a thousand such reports would be flooded to
+/// a thousand nodes later on. The repetition of a report comes at a random time within the interval, in milliseconds.
+const STATIC_IPV6: [Setting; 4] = [
     ("conf/default/accept_dad", "0"),
-    ("conf/default/router_solicitations", "0"),
     ("conf/default/accept_ra", "0"),
     ("conf/default/force_mld_version", "1"),
     ("conf/default/mldv1_unsolicited_report_interval", "86400000"),
@@ -42,6 +45,9 @@ pub(crate) struct Settings {
     mount_point: PathBuf,
     proc: PathBuf,
     uses: u32,
+    /// What new namespaces start with, by family and file. All start alike (IPv4 settings are copies of the host's), so each file is
+    /// read in one namespace of a view only, and the others get what differs: looking is half of the cost.
+    initial: HashMap<(&'static str, &'static str), Vec<u8>>,
 }
 
 impl Settings {
@@ -51,10 +57,11 @@ impl Settings {
             mount_point: directory.join("proc"),
             proc: "/proc".into(),
             uses: 0,
+            initial: HashMap::new(),
         }
     }
 
-    /// Applies the settings that a role needs before its interfaces are made, to the calling thread's namespace.
+    /// Applies the settings that a role needs before its interfaces are made, to the calling thread's namespace, which is new.
     ///
     /// Automatic IPv6 is what makes large networks slow: duplicate address detection, router solicitations and multicast listener
     /// reports of N nodes are flooded to N ports (measured for 1000 nodes: 42 s of packets, 1.2 s without).
@@ -67,7 +74,7 @@ impl Settings {
         })
     }
 
-    fn write(&self, role: NamespaceRole) -> Result<(), Failure> {
+    fn write(&mut self, role: NamespaceRole) -> Result<(), Failure> {
         let NamespaceRole::Node { forward } = role else {
             return self.write_ipv6(&NO_IPV6);
         };
@@ -80,31 +87,59 @@ impl Settings {
         settings.extend(role);
         settings.push(("conf/all/forwarding", forward));
         self.write_ipv6(&settings)?;
-        // A new namespace copies the host's IPv4 settings. Packets of a node with two ways to it may arrive on another interface than
-        // the one that leads back.
-        let directory = self.open("ipv4")?;
-        directory.expect("conf/all/rp_filter", "0")?;
-        directory.expect("conf/default/rp_filter", "0")?;
-        directory.expect("ip_forward", forward)
+        // Packets of a node with two ways to it may arrive on another interface than the one that leads back.
+        let settings = [
+            ("conf/all/rp_filter", "0"),
+            ("conf/default/rp_filter", "0"),
+            ("ip_forward", forward),
+        ];
+        self.write_family("ipv4", &settings)
     }
 
-    fn write_ipv6(&self, settings: &[(&str, &str)]) -> Result<(), Failure> {
-        match self.open("ipv6") {
+    fn write_ipv6(&mut self, settings: &[Setting]) -> Result<(), Failure> {
+        match self.write_family("ipv6", settings) {
             // A kernel without IPv6 has nothing to switch off.
-            Err((_, Errno::ENOENT)) => Ok(()),
-            directory => {
-                let directory = directory?;
-                settings
-                    .iter()
-                    .try_for_each(|(name, value)| directory.expect(name, value))
-            }
+            Err((name, Errno::ENOENT)) if name == "net/ipv6" => Ok(()),
+            result => result,
         }
+    }
+
+    /// Gives the files of one family their values, as far as a new namespace has other ones.
+    fn write_family(&mut self, family: &'static str, settings: &[Setting]) -> Result<(), Failure> {
+        let mut directory = None;
+        for &(name, value) in settings {
+            if self
+                .initial
+                .get(&(family, name))
+                .is_some_and(|initial| initial == value.as_bytes())
+            {
+                continue;
+            }
+            let directory = match &directory {
+                Some(opened) => opened,
+                None => directory.insert(self.open(family)?),
+            };
+            let known = self.initial.contains_key(&(family, name));
+            let failed = |errno| (format!("net/{family}/{name} to {value}"), errno);
+            let found = if known {
+                None
+            } else {
+                Some(read(directory, name).map_err(failed)?)
+            };
+            if found.as_deref() != Some(value.as_bytes()) {
+                write(directory, name, value).map_err(failed)?;
+            }
+            self.initial.extend(found.map(|found| ((family, name), found)));
+        }
+        Ok(())
     }
 
     /// Mounts a new `/proc` over the last one, every now and then. Where that is not allowed (a user namespace without a process
     /// namespace), the one there is does as well, only slower.
     fn renew_view(&mut self) {
         if self.uses.is_multiple_of(PER_VIEW) {
+            // Somebody may have changed the host's settings since.
+            self.initial.clear();
             let mounted = std::fs::create_dir_all(&self.mount_point).is_ok()
                 && mount(
                     Some("proc"),
@@ -121,45 +156,40 @@ impl Settings {
         self.uses = self.uses.wrapping_add(1);
     }
 
-    fn open(&self, family: &str) -> Result<Directory, Failure> {
+    /// Opens the directory of a family, so that the way there is walked once.
+    fn open(&self, family: &str) -> Result<OwnedFd, Failure> {
         let path = self.proc.join("sys/net").join(family);
         let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-        match open(&path, flags, Mode::empty()) {
-            Ok(descriptor) => Ok(Directory {
-                descriptor,
-                name: format!("net/{family}"),
-            }),
-            Err(errno) => Err((format!("net/{family}"), errno)),
-        }
+        open(&path, flags, Mode::empty()).map_err(|errno| (format!("net/{family}"), errno))
     }
 }
 
 /// The setting meant, and the kernel's answer.
 type Failure = (String, Errno);
 
-/// A directory of settings, looked up once.
-struct Directory {
-    descriptor: OwnedFd,
-    name: String,
+fn read(directory: &OwnedFd, name: &str) -> nix::Result<Vec<u8>> {
+    let file = File::from(openat(
+        directory,
+        name,
+        OFlag::O_RDONLY | OFlag::O_CLOEXEC,
+        Mode::empty(),
+    )?);
+    let mut buffer = [0; 32];
+    let length = file.read_at(&mut buffer, 0).map_err(errno_of)?;
+    Ok(buffer[..length].trim_ascii().to_vec())
 }
 
-impl Directory {
-    /// Sets a value unless it is there already: reading is cheaper than a change, which takes the kernel's network lock.
-    fn expect(&self, name: &str, value: &str) -> Result<(), Failure> {
-        self.exchange(name, value)
-            .map_err(|errno| (format!("{}/{name} to {value}", self.name), errno))
-    }
+fn write(directory: &OwnedFd, name: &str, value: &str) -> nix::Result<()> {
+    let file = File::from(openat(
+        directory,
+        name,
+        OFlag::O_WRONLY | OFlag::O_CLOEXEC,
+        Mode::empty(),
+    )?);
+    // At the beginning: the kernel ignores what is written elsewhere.
+    file.write_all_at(value.as_bytes(), 0).map_err(errno_of)
+}
 
-    fn exchange(&self, name: &str, value: &str) -> nix::Result<()> {
-        let flags = OFlag::O_RDWR | OFlag::O_CLOEXEC;
-        let file = File::from(openat(&self.descriptor, name, flags, Mode::empty())?);
-        let errno = |error: io::Error| Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO));
-        let mut buffer = [0; 32];
-        let length = file.read_at(&mut buffer, 0).map_err(errno)?;
-        if buffer[..length].trim_ascii() == value.as_bytes() {
-            return Ok(());
-        }
-        // At the beginning: the kernel ignores what is written elsewhere.
-        file.write_all_at(value.as_bytes(), 0).map_err(errno)
-    }
+fn errno_of(error: io::Error) -> Errno {
+    Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO))
 }
