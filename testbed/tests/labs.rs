@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::process::Child;
 
 use nix::sys::signal::Signal;
-use support::{Lab, is_running, kill, root, text, wait_for};
+use support::{Lab, as_root, is_running, kill, ordinary_user, root, text, wait_for};
 
 const PAIR: &str = "
 name: NAME
@@ -348,38 +348,94 @@ fn a_failing_command_shows_its_words_and_keep_leaves_the_lab() {
 }
 
 #[test]
-fn another_user_is_told_what_is_missing() {
-    if !root() {
-        return;
+fn an_ordinary_user_is_told_what_is_missing() {
+    let Some(user) = ordinary_user() else { return };
+    let lab = Lab::new(
+        "name: NAME\nnodes: { a: { kind: host, memory: 64MiB }, b: { kind: host } }\nlinks: [{ endpoints: [a, b], delay: 1ms }]\n",
+    );
+    lab.up();
+    lab.ok(&["exec", "a", "--", "true"]);
+    let detail = lab.json(&["inspect", "--json"]);
+    let warnings = detail["warnings"].to_string();
+    for what in ["not root", "SCHED_FIFO", "memory"] {
+        assert!(warnings.contains(what), "{what}: {warnings}");
     }
+    assert_eq!(detail["engine_scheduling"], "normal", "without SCHED_FIFO");
+    let owner = lab.ok(&["exec", "a", "--", "cat", "/proc/1/uid_map"]);
+    let owner: Vec<&str> = owner.split_whitespace().collect();
+    assert_eq!(
+        owner,
+        ["0", &user.to_string(), "1"],
+        "root of the node is the user"
+    );
+    let findings = lab.json(&["doctor", "--json"])["findings"].clone();
+    let privileges = findings
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|it| it["what"] == "privileges")
+        .unwrap();
+    assert_eq!(privileges["verdict"], "limited", "{privileges}");
+}
+
+#[test]
+fn where_user_namespaces_are_forbidden_a_user_is_told_so() {
+    let Some(user) = ordinary_user() else { return };
     let lab = Lab::new(PAIR);
-    let output = std::process::Command::new("setpriv")
-        .args([
-            "--reuid",
-            "65534",
-            "--regid",
-            "65534",
-            "--clear-groups",
-            support::TESTBED,
-            "up",
-        ])
+    // The kernel makes no user namespace for a process whose root is not that of its mounts.
+    let jail = tempfile::tempdir().unwrap();
+    let script = "mount --make-rprivate / && mount --rbind / \"$1\" && exec chroot --userspec=\"$2:$2\" \"$1\" \"$3\" up \"$4\"";
+    let command = lab.command();
+    let program = command.get_args().last().unwrap().to_owned();
+    let output = std::process::Command::new("unshare")
+        .args(["--mount", "sh", "-c", script, "sh"])
+        .arg(jail.path())
+        .arg(user.to_string())
+        .arg(program)
         .arg(lab.file())
-        .env("DFAAS_TESTBED_STATE", std::env::temp_dir().join(&lab.name))
+        .env("DFAAS_TESTBED_STATE", lab.state())
         .output()
         .unwrap();
     assert_eq!(output.status.code(), Some(3), "{}", text(&output));
-    assert!(
-        String::from_utf8_lossy(&output.stderr).contains("root"),
-        "{}",
-        text(&output)
-    );
-    assert!(!std::env::temp_dir().join(&lab.name).join(&lab.name).exists());
-    std::fs::remove_dir(std::env::temp_dir().join(&lab.name)).ok();
+    let message = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(message.contains("cannot make a user namespace"), "{message}");
+    assert!(message.contains("run as root"), "{message}");
+    lab.assert_gone(&Default::default());
+}
+
+#[test]
+fn without_a_runtime_directory_the_place_of_the_state_is_said() {
+    let Some(user) = ordinary_user() else { return };
+    let lab = Lab::new("name: NAME\nnodes: { a: { kind: host } }\n");
+    let run = |arguments: &[&str]| {
+        let mut command = lab.command();
+        command
+            .env_remove("DFAAS_TESTBED_STATE")
+            .env_remove("XDG_RUNTIME_DIR");
+        command
+            .env("TMPDIR", lab.directory.path())
+            .args(arguments)
+            .output()
+            .unwrap()
+    };
+    let place = lab.directory.path().join(format!("dfaas-testbed-{user}"));
+    let output = run(&["up", lab.file().to_str().unwrap()]);
+    assert!(output.status.success(), "{}", text(&output));
+    let message = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(message.contains(place.to_str().unwrap()), "{message}");
+    let output = run(&["down"]);
+    assert!(output.status.success(), "{}", text(&output));
+    // A directory that somebody else has put there is not used.
+    std::os::unix::fs::chown(&place, Some(0), Some(0)).unwrap();
+    let output = run(&["up", lab.file().to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(3), "{}", text(&output));
+    let message = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(message.contains("belongs to another user"), "{message}");
 }
 
 #[test]
 fn limits_hold_for_what_exec_starts() {
-    if !root() {
+    if !as_root() {
         return;
     }
     let lab = Lab::new("name: NAME\nnodes: { a: { kind: host, memory: 64MiB, pids: 20 } }\n");
@@ -434,7 +490,10 @@ fn a_shell_runs_on_the_callers_terminal() {
     let lab = Lab::new("name: NAME\nnodes: { lonely: { kind: host } }\n");
     lab.up();
     // `script` gives the command a terminal of its own.
-    let command = format!("{} shell lonely", support::TESTBED);
+    let command = lab.command();
+    let words = std::iter::once(command.get_program()).chain(command.get_args());
+    let words: Vec<&str> = words.map(|word| word.to_str().unwrap()).collect();
+    let command = format!("{} shell lonely", words.join(" "));
     let mut session = std::process::Command::new("script")
         .args(["--quiet", "--return", "--command", &command, "/dev/null"])
         .env("DFAAS_TESTBED_STATE", lab.state())

@@ -1,7 +1,9 @@
+use std::path::Path;
 use std::process::Command;
 
 use clap::Args;
 use dfaas_netns::KernelFeatures;
+use nix::unistd::{AccessFlags, access};
 use serde::Serialize;
 
 use super::{print, print_json};
@@ -36,9 +38,15 @@ struct Finding {
 }
 
 pub(crate) fn run(arguments: &DoctorArguments) -> Result<u8, CliError> {
+    let rootless = !nix::unistd::geteuid().is_root();
+    // First of all: what follows is found out as a lab's supervisor would find it.
     let mut findings = vec![privileges(), kernel()];
     findings.extend(network_features());
-    findings.extend([real_time(), cgroups()]);
+    findings.extend([real_time(), cgroups(rootless)]);
+    if rootless {
+        let detail = "driver `docker` needs root: nodes with it are refused";
+        findings.push(finding("docker nodes", Verdict::Limited, detail));
+    }
     findings.extend(programs());
     let fit = findings.iter().all(|finding| finding.verdict != Verdict::Missing);
     if arguments.json {
@@ -80,11 +88,10 @@ fn privileges() -> Finding {
     if nix::unistd::geteuid().is_root() {
         return finding("privileges", Verdict::Ok, "root");
     }
-    finding(
-        "privileges",
-        Verdict::Missing,
-        "not root: run as root (`sudo dfaas-testbed …`)",
-    )
+    match dfaas_lab::enter_user_namespace() {
+        Ok(()) => finding("privileges", Verdict::Limited, dfaas_lab::ROOTLESS_LIMITS),
+        Err(error) => finding("privileges", Verdict::Missing, error.to_string()),
+    }
 }
 
 fn kernel() -> Finding {
@@ -163,14 +170,20 @@ fn real_time() -> Finding {
     )
 }
 
-fn cgroups() -> Finding {
+fn cgroups(rootless: bool) -> Finding {
     let hierarchies = dfaas_process::Hierarchies::detect();
     match hierarchies {
         Ok(hierarchies) if hierarchies.bases.is_empty() => {
             finding("cgroups", Verdict::Limited, "not mounted: no limits can be set")
         }
         Ok(hierarchies) => {
-            let names: Vec<String> = hierarchies.bases.keys().map(ToString::to_string).collect();
+            let may_change = |base: &Path| access(base, AccessFlags::W_OK).is_ok();
+            let usable = hierarchies.bases.iter().filter(|(_, base)| may_change(base));
+            let names: Vec<String> = usable.map(|(hierarchy, _)| hierarchy.to_string()).collect();
+            if names.is_empty() && rootless {
+                let detail = "none is delegated to this user: limits (cpus, memory, pids) cannot be set";
+                return finding("cgroups", Verdict::Limited, detail);
+            }
             finding("cgroups", Verdict::Ok, names.join(", "))
         }
         Err(error) => finding(
@@ -208,7 +221,7 @@ fn programs() -> Vec<Finding> {
 }
 
 /// The first line a program prints about itself.
-fn version(path: &std::path::Path, argument: &str) -> String {
+fn version(path: &Path, argument: &str) -> String {
     let output = Command::new(path).arg(argument).output();
     let text = output
         .map(|output| String::from_utf8_lossy(&output.stdout).into_owned())

@@ -7,8 +7,10 @@
 )]
 
 use std::collections::BTreeSet;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
@@ -30,6 +32,61 @@ pub fn have(capability: &str, present: bool) -> bool {
 
 pub fn root() -> bool {
     have("root", nix::unistd::geteuid().is_root())
+}
+
+/// Set to a user's number, it makes the tests run the command as that user: every lab is then one of an ordinary user.
+const USER_VARIABLE: &str = "DFAAS_TEST_USER";
+
+/// The ordinary user that the command is run as, if any.
+pub fn ordinary_user() -> Option<u32> {
+    let number = std::env::var(USER_VARIABLE).ok()?;
+    Some(number.parse().unwrap())
+}
+
+/// For what only root may do. Under an ordinary user this is no skip: there is nothing to test.
+pub fn as_root() -> bool {
+    if ordinary_user().is_some() {
+        eprintln!("left out: only root may do this");
+        return false;
+    }
+    root()
+}
+
+/// The command and our other programs where every user can execute them; the build directory may be inside a private home.
+fn programs_for_all() -> &'static Path {
+    static COPIES: OnceLock<PathBuf> = OnceLock::new();
+    COPIES.get_or_init(|| {
+        let directory = std::env::temp_dir().join(format!("dfaas-test-programs-{}", std::process::id()));
+        std::fs::create_dir_all(&directory).unwrap();
+        std::fs::set_permissions(&directory, PermissionsExt::from_mode(0o755)).unwrap();
+        for name in ["dfaas-testbed", "dfaas-faas", "dfaas-agent"] {
+            let (source, target) = (Path::new(TESTBED).with_file_name(name), directory.join(name));
+            if source.is_file() && std::fs::hard_link(&source, &target).is_err() {
+                std::fs::copy(&source, &target).unwrap();
+            }
+        }
+        directory
+    })
+}
+
+/// `program`, run as that user with no privileges at all.
+pub fn command_as(user: u32, program: &Path) -> Command {
+    let mut command = Command::new("setpriv");
+    let number = user.to_string();
+    command
+        .args([
+            "--reuid",
+            &number,
+            "--regid",
+            &number,
+            "--clear-groups",
+            "--inh-caps",
+            "-all",
+            "--",
+        ])
+        .arg(program)
+        .current_dir("/");
+    command
 }
 
 /// Root, HAProxy, and our own programs beside the command under test.
@@ -70,6 +127,9 @@ impl Lab {
             topology.replace("NAME", &name),
         )
         .unwrap();
+        if let Some(user) = ordinary_user() {
+            std::os::unix::fs::chown(directory.path(), Some(user), Some(user)).unwrap();
+        }
         Self {
             name,
             directory,
@@ -87,7 +147,10 @@ impl Lab {
 
     /// The command, with this lab's state directory.
     pub fn command(&self) -> Command {
-        let mut command = Command::new(TESTBED);
+        let mut command = match ordinary_user() {
+            Some(user) => command_as(user, &programs_for_all().join("dfaas-testbed")),
+            None => Command::new(TESTBED),
+        };
         command
             .env("DFAAS_TESTBED_STATE", self.state())
             .env("NO_COLOR", "1")
@@ -166,12 +229,30 @@ impl Lab {
     pub fn assert_gone(&self, processes: &BTreeSet<i32>) {
         let alive: Vec<_> = processes.iter().filter(|pid| is_running(**pid)).collect();
         assert!(alive.is_empty(), "processes left: {alive:?}");
+        let strays = self.strays();
+        assert!(strays.is_empty(), "processes left: {strays:?}");
         assert!(
             !self.state().join(&self.name).exists(),
             "state left: {}",
             self.logs()
         );
         self.before.assert_same(&self.name);
+    }
+
+    /// Every process that says it belongs to the lab: by its environment (commands and the supervisor) or its control group (what
+    /// runs in nodes).
+    pub fn strays(&self) -> Vec<i32> {
+        let state = format!("DFAAS_TESTBED_STATE={}", self.state().display());
+        let belongs = |pid: &i32| {
+            let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+            let groups = std::fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default();
+            let named = environment
+                .split(|byte| *byte == 0)
+                .any(|it| it == state.as_bytes());
+            named || groups.split(['/', '\n']).any(|it| it == self.name)
+        };
+        let pids = all_processes().into_iter().map(|(pid, _)| pid);
+        pids.filter(|pid| is_running(*pid)).filter(belongs).collect()
     }
 
     /// What the supervisor said, for the message of a failed assertion.

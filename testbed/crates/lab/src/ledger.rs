@@ -16,6 +16,7 @@ use dfaas_process::CgroupReference;
 use serde::{Deserialize, Serialize};
 
 use crate::error::LabError;
+use crate::fault;
 
 /// How one step is undone.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -68,11 +69,14 @@ impl Ledger {
         let write_error = |source| LabError::file("write", &self.path, source);
         let mut line = serde_json::to_vec(undo).map_err(|error| write_error(error.into()))?;
         line.push(b'\n');
+        fault::step("before a ledger entry");
         let mut file = self
             .file
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner);
-        file.write_all(&line).map_err(write_error)
+        file.write_all(&line).map_err(write_error)?;
+        fault::step("after a ledger entry");
+        Ok(())
     }
 }
 

@@ -6,11 +6,13 @@
 
 mod bare;
 mod error;
+mod fault;
 mod keys;
 mod labs;
 mod launch;
 mod ledger;
 mod progress;
+mod rootless;
 mod state;
 mod supervisor;
 mod tools;
@@ -20,6 +22,7 @@ pub use error::LabError;
 pub use labs::{LabRow, choose, connect, list, take_down};
 pub use launch::{SUPERVISOR_VERB, start};
 pub use progress::{LabRequest, Progress};
+pub use rootless::{ROOTLESS_LIMITS, enter_user_namespace};
 pub use state::{STATE_ROOT_VARIABLE, StateDirectory};
 pub use supervisor::{INIT_VERB, for_people as impairment_for_people, supervise};
 pub use tools::{Tools, find_program};

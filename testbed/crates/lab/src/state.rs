@@ -1,12 +1,13 @@
 //! Where a lab keeps its files: `/run/dfaas-testbed/<lab>/`.
 
 use std::fs::{DirBuilder, File};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use crate::error::LabError;
+use crate::rootless;
 
 /// Environment variable that moves the state of all labs, for tests and for machines without `/run`.
 pub const STATE_ROOT_VARIABLE: &str = "DFAAS_TESTBED_STATE";
@@ -63,12 +64,19 @@ impl StateDirectory {
     /// # Errors
     /// When the file system refuses for another reason than that the directory exists.
     pub fn claim(&self) -> Result<bool, LabError> {
-        let root = root();
+        let (root, choice) = chosen_root();
         DirBuilder::new()
             .recursive(true)
-            .mode(0o755)
+            .mode(if rootless::is_root() { 0o755 } else { 0o700 })
             .create(&root)
             .map_err(|source| LabError::file("create", &root, source))?;
+        if choice == Choice::Temporary {
+            tracing::warn!(
+                "XDG_RUNTIME_DIR is not set: this lab's state is in {}, and only commands that run without it find the lab",
+                root.display()
+            );
+            refuse_foreign(&root)?;
+        }
         match DirBuilder::new().mode(0o700).create(&self.path) {
             Ok(()) => Ok(true),
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(false),
@@ -173,16 +181,45 @@ impl StateDirectory {
     }
 }
 
+/// Why the directory of all labs is where it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Choice {
+    /// The user said so, or it is the usual place.
+    Regular,
+    /// There is no better place than the one that all users share.
+    Temporary,
+}
+
 /// The directory of all labs: `/run/dfaas-testbed`, below `$XDG_RUNTIME_DIR` for other users than root.
 pub(crate) fn root() -> PathBuf {
+    chosen_root().0
+}
+
+fn chosen_root() -> (PathBuf, Choice) {
     if let Some(path) = std::env::var_os(STATE_ROOT_VARIABLE) {
-        return path.into();
+        return (path.into(), Choice::Regular);
     }
-    if nix::unistd::geteuid().is_root() {
-        return "/run/dfaas-testbed".into();
+    if rootless::is_root() {
+        return ("/run/dfaas-testbed".into(), Choice::Regular);
     }
-    match std::env::var_os("XDG_RUNTIME_DIR") {
-        Some(path) => Path::new(&path).join("dfaas-testbed"),
-        None => std::env::temp_dir().join(format!("dfaas-testbed-{}", nix::unistd::geteuid())),
+    match std::env::var_os("XDG_RUNTIME_DIR").filter(|path| !path.is_empty()) {
+        Some(path) => (Path::new(&path).join("dfaas-testbed"), Choice::Regular),
+        None => {
+            let name = format!("dfaas-testbed-{}", nix::unistd::geteuid());
+            (std::env::temp_dir().join(name), Choice::Temporary)
+        }
     }
+}
+
+/// Fails if somebody else has made the directory: whoever owns it decides what a lab's files are.
+fn refuse_foreign(root: &Path) -> Result<(), LabError> {
+    let metadata =
+        std::fs::symlink_metadata(root).map_err(|source| LabError::file("look at", root, source))?;
+    if metadata.is_dir() && metadata.uid() == nix::unistd::geteuid().as_raw() {
+        return Ok(());
+    }
+    Err(LabError::MachineCannot {
+        what: format!("{} belongs to another user", root.display()),
+        remedy: format!("set XDG_RUNTIME_DIR or {STATE_ROOT_VARIABLE} to a directory of your own"),
+    })
 }

@@ -9,6 +9,7 @@ use dfaas_netns::Network;
 use futures::future::try_join_all;
 
 use crate::error::LabError;
+use crate::fault;
 use crate::progress::Progress;
 use crate::supervisor::lab::Lab;
 use crate::supervisor::links::Links;
@@ -57,8 +58,10 @@ pub(crate) async fn build_network(lab: &Arc<Lab>, reporter: &Reporter) -> Result
         let (specification, midpoints) = network::specification(&builder.request.plan, &links)?;
         let network = Network::create(&specification)?;
         tracing::debug!(milliseconds = builder.elapsed_milliseconds(), "network created");
+        fault::step("network created");
         links.attach(topology, &network, midpoints)?;
         tracing::debug!(milliseconds = builder.elapsed_milliseconds(), "links attached");
+        fault::step("links attached");
         let backends = links.count_by_carrier();
         builder.keep_network(network, links);
         Ok::<_, LabError>(backends)
@@ -135,6 +138,7 @@ async fn start_node(
         running.ensure_init(lab).await?;
         for service in services {
             running.start_service(context.specification(*service)?).await?;
+            fault::step("service started");
             ready::service_answers(lab, &node.name, *service).await?;
         }
         running.mark_running();

@@ -7,16 +7,20 @@ use nix::sched::{CloneFlags, unshare};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use crate::error::LabError;
+use crate::rootless;
 
-/// Detaches from the terminal, adopts orphans, enters a private mount namespace with a tmpfs on `scratch`, and takes
+/// Detaches from the terminal, adopts orphans, becomes root of a user namespace if it is not root, enters a private mount namespace with a tmpfs on `scratch`, and takes
 /// all the open files it may have.
 pub(crate) fn enter(scratch: &Path) -> Result<(), LabError> {
     nix::unistd::setsid().map_err(|errno| cannot("start a session", errno))?;
     nix::sys::prctl::set_child_subreaper(true).map_err(|errno| cannot("adopt orphans", errno))?;
     raise_open_files()?;
+    if !rootless::is_root() {
+        rootless::enter_user_namespace()?;
+    }
     unshare(CloneFlags::CLONE_NEWNS).map_err(|errno| LabError::MachineCannot {
         what: format!("cannot make a private mount namespace: {}", errno.desc()),
-        remedy: "run as root (`sudo dfaas-testbed …`)".to_owned(),
+        remedy: rootless::remedy(),
     })?;
     // Private, so that no mount of the lab ever shows outside and all of them end with the supervisor.
     mount(

@@ -29,7 +29,9 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 
 use crate::error::LabError;
+use crate::fault;
 use crate::progress::{LabRequest, Progress};
+use crate::rootless;
 use crate::state::{StateDirectory, SupervisorIdentity};
 use crate::supervisor::lab::Lab;
 use crate::supervisor::reporter::Reporter;
@@ -66,13 +68,22 @@ fn prepare() -> Result<(Lab, BufReader<std::io::Stdin>), LabError> {
     let request =
         request.map_err(|source| LabError::file("read the request from", "/dev/stdin".as_ref(), source))?;
     let state_directory = StateDirectory::of(&request.topology.name);
+    fault::step("request read");
     let pid = i32::try_from(std::process::id()).unwrap_or(0);
     let start_time = dfaas_process::start_time(pid)?;
     state_directory.write_supervisor(SupervisorIdentity { pid, start_time })?;
+    fault::step("supervisor written down");
     let tools = Tools::find(&request.topology)?;
+    let rootless = !rootless::is_root(); // asked before: in its user namespace everybody is
     environment::enter(&state_directory.scratch())?;
+    fault::step("environment entered");
     let spawner = Spawner::start()?;
-    Ok((Lab::new(request, state_directory, tools, spawner)?, stdin))
+    let lab = Lab::new(request, state_directory, tools, spawner)?;
+    if rootless {
+        lab.warn(rootless::ROOTLESS_LIMITS.to_owned());
+    }
+    fault::step("lab made");
+    Ok((lab, stdin))
 }
 
 fn run(lab: Arc<Lab>, stdin: BufReader<std::io::Stdin>, reporter: Reporter) -> u8 {
@@ -104,6 +115,7 @@ async fn live(lab: &Arc<Lab>, reporter: &Reporter) -> u8 {
         Ok(agents) => {
             lab.set_state(LabState::Ready);
             lab.release_listener(); // before it hears that it may go
+            fault::step("ready");
             reporter.send(&Progress::Ready {
                 agents,
                 milliseconds: lab.elapsed_milliseconds(),
@@ -140,7 +152,9 @@ async fn live(lab: &Arc<Lab>, reporter: &Reporter) -> u8 {
 async fn start(lab: &Arc<Lab>, reporter: &Reporter, tasks: &mut JoinSet<()>) -> Result<usize, LabError> {
     let listener = api::listen(&lab.state_directory.control_socket())?;
     tasks.spawn(api::serve(listener, Arc::clone(lab)));
+    fault::step("control API served");
     let ports = bring_up::bind_ports(lab).await?;
+    fault::step("ports bound");
     bring_up::build_network(lab, reporter).await?;
     if let Some(network) = lab.network() {
         for port in ports {

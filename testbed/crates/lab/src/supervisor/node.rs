@@ -14,6 +14,7 @@ use dfaas_process::{
 use indexmap::IndexMap;
 
 use crate::error::LabError;
+use crate::fault;
 use crate::launch::last_lines;
 use crate::ledger::Undo;
 use crate::supervisor::lab::{Lab, lock};
@@ -207,12 +208,14 @@ impl RunningNode {
     /// Ends the node and returns what is left of it, in words.
     pub(crate) async fn stop(&self, grace: Duration) -> Vec<String> {
         let _starting = self.starting.lock().await;
-        let inner = Arc::clone(&self.inner);
+        let (init, cgroup) = {
+            let mut inner = lock(&self.inner);
+            (inner.init.clone(), inner.cgroup.take())
+        };
+        if init.is_none() && cgroup.is_none() {
+            return Vec::new(); // nothing ever ran in it: not worth a thread
+        }
         let stopped = tokio::task::spawn_blocking(move || {
-            let (init, cgroup) = {
-                let mut inner = lock(&inner);
-                (inner.init.clone(), inner.cgroup.take())
-            };
             let mut left = Vec::new();
             if let Some(Err(error)) = init.map(|init| init.shutdown(grace)) {
                 left.push(error.to_string());
@@ -252,6 +255,7 @@ fn start_init(lab: &Arc<Lab>, name: &str, inner: &Arc<Mutex<Inner>>) -> Result<N
     let cgroup = make_cgroup(lab, node)?;
     let reference = cgroup.reference().clone();
     lock(inner).cgroup = Some(cgroup);
+    fault::step("cgroup made");
     let specification = init_specification(lab, node, namespace, reference)?;
     let events = Arc::clone(inner);
     let weak_lab = Arc::downgrade(lab);
@@ -262,7 +266,9 @@ fn start_init(lab: &Arc<Lab>, name: &str, inner: &Arc<Mutex<Inner>>) -> Result<N
         }
         note(&mut lock(&events), event);
     })?;
+    fault::step("init started");
     init.wait_ready(INIT_LIMIT)?;
+    fault::step("init ready");
     let reference = init.reference();
     lock(inner).init = Some(Arc::new(init));
     Ok(reference)

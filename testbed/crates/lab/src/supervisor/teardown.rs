@@ -7,6 +7,7 @@ use dfaas_control::LabState;
 use futures::future::join_all;
 use nix::mount::{MntFlags, umount2};
 
+use crate::fault;
 use crate::supervisor::lab::Lab;
 
 /// How long services may take to end after SIGTERM.
@@ -17,6 +18,7 @@ const DEVICE_LIMIT: Duration = Duration::from_secs(20);
 /// Takes everything down and returns what is left, in words.
 pub(crate) async fn take_down(lab: &Arc<Lab>) -> Vec<String> {
     lab.set_state(LabState::Stopping);
+    fault::step("end begun");
     let began = Instant::now();
     let mut left: Vec<String> = join_all(lab.nodes.iter().map(|node| node.stop(GRACE)))
         .await
@@ -24,12 +26,14 @@ pub(crate) async fn take_down(lab: &Arc<Lab>) -> Vec<String> {
         .flatten()
         .collect();
     tracing::debug!(elapsed = ?began.elapsed(), "nodes ended");
+    fault::step("nodes ended");
     let _building = lab.building.lock().await;
     let (network, links) = lab.release_network();
     let closing = tokio::task::spawn_blocking(move || {
         if let Some(links) = links {
             links.stop();
             tracing::debug!(elapsed = ?began.elapsed(), "link engine ended");
+            fault::step("link engine ended");
         }
         match Arc::try_unwrap(network?) {
             Ok(network) => network.close(DEVICE_LIMIT).err().map(|error| error.to_string()),
@@ -46,6 +50,7 @@ pub(crate) async fn take_down(lab: &Arc<Lab>) -> Vec<String> {
         Err(error) => left.push(format!("network: {error}")),
     }
     tracing::debug!(elapsed = ?began.elapsed(), "network gone");
+    fault::step("network gone");
     if left.is_empty() {
         left.extend(remove_state(lab));
     }
@@ -58,5 +63,8 @@ fn remove_state(lab: &Lab) -> Option<String> {
     if let Err(errno) = umount2(&scratch, MntFlags::MNT_DETACH) {
         return Some(format!("{}: {}", scratch.display(), errno.desc()));
     }
-    lab.state_directory.remove().err().map(|error| error.to_string())
+    fault::step("scratch unmounted");
+    let removed = lab.state_directory.remove();
+    fault::step("state removed");
+    removed.err().map(|error| error.to_string())
 }
