@@ -1,9 +1,13 @@
 #!/bin/bash
 # Speed, measured and printed, never asserted. Wall-clock times are those of whole commands, medians of RUNS runs
-# (default 5) after one that does not count. Needs root.
+# (default 5) after one that does not count; what is compared is run in turn. Needs root.
+#
+#   ci/bench.sh                everything
+#   ci/bench.sh labs engine    some parts: labs, linear, mininet, engine, agent
 set -euo pipefail
 cd "$(dirname "$0")/.."
 runs=${RUNS:-5}
+parts=" ${*:-labs linear mininet engine agent} "
 
 ci/setup.sh
 cargo build --release --quiet --workspace --bins --examples
@@ -12,12 +16,17 @@ work=$(mktemp -d)
 export DFAAS_TESTBED_STATE=$work/state
 trap '"$testbed" down --all >/dev/null 2>&1 || true; rm -rf "$work"' EXIT
 
+wanted() { [[ $parts == *" $1 "* ]]; }
 now() { date +%s%N; }
 
-# Median, minimum and maximum of the numbers on standard input, in milliseconds.
-spread() { sort -n | awk '{ v[NR] = $1 / 1e6 } END { printf "median %8.1f ms   min %8.1f   max %8.1f   (%d runs)", v[int((NR + 1) / 2)], v[1], v[NR], NR }'; }
+# Median of the numbers on standard input.
+median() { sort -g | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'; }
 
-# Times `up` and `down` of a topology file.
+# Median, minimum and maximum of the nanoseconds on standard input, in milliseconds.
+spread() { sort -g | awk '{ v[NR] = $1 / 1e6 } END { printf "median %8.1f ms   min %8.1f   max %8.1f   (%d runs)", v[int((NR + 1) / 2)], v[1], v[NR], NR }'; }
+
+# Times `up` and `down` of a topology file RUNS times, after one that does not count; `between` runs while the lab does.
+between() { :; }
 up_and_down() { # LABEL FILE
   local ups=$work/ups downs=$work/downs begin middle end
   : >"$ups"
@@ -26,52 +35,112 @@ up_and_down() { # LABEL FILE
     begin=$(now)
     "$testbed" up "$2" >/dev/null 2>"$work/log" || { cat "$work/log" >&2; exit 1; }
     middle=$(now)
-    "$testbed" down >/dev/null
+    [ "$run" -gt 0 ] || between
     end=$(now)
+    "$testbed" down >/dev/null
     if [ "$run" -gt 0 ]; then
       echo $((middle - begin)) >>"$ups"
-      echo $((end - middle)) >>"$downs"
+      echo $(($(now) - end)) >>"$downs"
     fi
   done
   printf '%-34s up    %s\n' "$1" "$(spread <"$ups")"
   printf '%-34s down  %s\n' "" "$(spread <"$downs")"
 }
 
-# COUNT hosts on one switch, a delay on every link.
+# COUNT hosts on switches of at most 1000 ports, a delay on every link.
 star() { # COUNT
-  printf 'name: bench-%s\nnodes:\n  s: { kind: switch }\n' "$1"
+  printf 'name: bench-%s\nnodes:\n' "$1"
+  for s in $(seq 0 $((($1 - 1) / 1000))); do printf '  s%s: { kind: switch }\n' "$s"; done
   for i in $(seq 1 "$1"); do printf '  h%s: { kind: host }\n' "$i"; done
   printf 'links:\n'
-  for i in $(seq 1 "$1"); do printf '  - { endpoints: [h%s, s], delay: 5ms }\n' "$i"; done
+  for i in $(seq 1 "$1"); do printf '  - { endpoints: [h%s, s%s], delay: 5ms }\n' "$i" $(((i - 1) / 1000)); done
 }
 
+# A value of the running supervisor's /proc/PID/status.
+supervisor() { awk -v key="$1:" '$1 == key { print $2 }' "/proc/$("$testbed" ls --json | jq '.[0].pid')/status"; }
+
 uname -srm
-printf '%s cores, %s\n\n' "$(nproc)" "$(awk '/MemTotal/ { printf "%.0f GiB", $2 / 1048576 }' /proc/meminfo)"
+printf '%s cores, %s, load %s\n' "$(nproc)" "$(awk '/MemTotal/ { printf "%.0f GiB", $2 / 1048576 }' /proc/meminfo)" "$(cut -d' ' -f1-3 /proc/loadavg)"
 
-up_and_down "3 dfaas nodes, up to ready" topologies/paper-star.yaml
-for count in 200 1000; do
-  star "$count" >"$work/star.yaml"
-  up_and_down "$count hosts, delay on every link" "$work/star.yaml"
-done
+if wanted labs; then
+  printf '\nwhole commands\n'
+  up_and_down "3 dfaas nodes, up to ready" topologies/paper-star.yaml
+  for count in 200 1000; do
+    star "$count" >"$work/star.yaml"
+    up_and_down "$count hosts, delay on every link" "$work/star.yaml"
+  done
+fi
 
-printf '\nlink engine, one TCP flow, 5 ms each way, against a raw veth pair\n'
-target/release/examples/throughput
+if wanted linear; then
+  printf '\nhow cost grows with the number of hosts (the supervisor once all are up)\n'
+  smallest=
+  between() { printf '%-34s supervisor: %s KiB resident, %s threads\n' "" "$(supervisor VmRSS)" "$(supervisor Threads)"; supervisor VmRSS >"$work/resident"; }
+  for count in 100 500 2000; do
+    star "$count" >"$work/star.yaml"
+    up_and_down "$count hosts" "$work/star.yaml"
+    printf '%-34s %s ms of up per host\n' "" "$(median <"$work/ups" | awk -v n="$count" '{ printf "%.2f", $1 / 1e6 / n }')"
+    if [ -z "$smallest" ]; then
+      smallest=$count first=$(cat "$work/resident")
+    else
+      printf '%-34s %s KiB per host beyond the first %s\n' "" $((($(cat "$work/resident") - first) / (count - smallest))) "$smallest"
+    fi
+  done
+  between() { :; }
+fi
 
-printf '\nmemory and idle processor time of an agent in a federation of three\n'
-"$testbed" up topologies/paper-star.yaml >/dev/null 2>&1
-sleep 10
-pid=$("$testbed" inspect --json | jq '.nodes[] | select(.name == "n1").services[] | select(.name == "agent").pid')
-ticks() { awk '{ print $14 + $15 }' "/proc/$1/stat"; }
-before=$(ticks "$pid")
-sleep 20
-after=$(ticks "$pid")
-printf 'agent: %s KiB resident, %s %% of a core over 20 s\n' "$(awk '/VmRSS/ { print $2 }' "/proc/$pid/status")" \
-  "$(awk -v t=$((after - before)) -v hz="$(getconf CLK_TCK)" 'BEGIN { printf "%.2f", t / hz / 20 * 100 }')"
-"$testbed" down >/dev/null
+if wanted mininet; then
+  printf '\nthe same star of 200 in Mininet (Linux bridge, no impairment)\n'
+  if command -v mn >/dev/null; then
+    cat >"$work/star.py" <<'EOF'
+import time
+from mininet.net import Mininet
+from mininet.nodelib import LinuxBridge
+from mininet.topo import SingleSwitchTopo
 
-printf '\nmessages of the overlay\n'
-target/release/examples/messages
+begin = time.time()
+net = Mininet(SingleSwitchTopo(k=200), switch=LinuxBridge, controller=None)
+net.start()
+middle = time.time()
+net.stop()
+print("up %.1f ms   down %.1f ms" % ((middle - begin) * 1e3, (time.time() - middle) * 1e3))
+EOF
+    for _ in 1 2 3; do
+      star 200 >"$work/star.yaml"
+      runs=1 up_and_down "ours" "$work/star.yaml"
+      printf '%-34s %s\n' "Mininet $(mn --version 2>&1)" "$(python3 "$work/star.py" 2>/dev/null || echo 'does not run here')"
+    done
+  else
+    echo "skipped: not installed (apt install mininet)"
+  fi
+fi
 
-printf '\nagents on loopback addresses, everyone told of everyone, T = 5 s\n'
-target/release/examples/crowd target/release/dfaas-agent 3 20
-target/release/examples/crowd target/release/dfaas-agent 51 20
+if wanted engine; then
+  printf '\nlink engine, one TCP flow, 5 ms each way, against a raw veth pair (in turn)\n'
+  target/release/examples/throughput tcp
+  if command -v setpriv >/dev/null; then
+    echo "without SCHED_FIFO:"
+    setpriv --bounding-set -sys_nice --inh-caps -sys_nice target/release/examples/throughput tcp
+  fi
+  printf '\nlink engine, everything else\n'
+  target/release/examples/throughput delay links rate flood cycle
+fi
+
+if wanted agent; then
+  printf '\nmemory and idle processor time of an agent in a federation of three\n'
+  "$testbed" up topologies/paper-star.yaml >/dev/null 2>&1
+  sleep 10
+  pid=$("$testbed" inspect --json | jq '.nodes[] | select(.name == "n1").services[] | select(.name == "agent").pid')
+  ticks() { awk '{ print $14 + $15 }' "/proc/$1/stat"; }
+  before=$(ticks "$pid")
+  sleep 20
+  after=$(ticks "$pid")
+  printf 'agent: %s KiB resident, %s %% of a core over 20 s\n' "$(awk '/VmRSS/ { print $2 }' "/proc/$pid/status")" \
+    "$(awk -v t=$((after - before)) -v hz="$(getconf CLK_TCK)" 'BEGIN { printf "%.2f", t / hz / 20 * 100 }')"
+  "$testbed" down >/dev/null
+  printf '\nmessages of the overlay\n'
+  target/release/examples/messages
+
+  printf '\nagents on loopback addresses, everyone told of everyone, T = 5 s\n'
+  target/release/examples/crowd target/release/dfaas-agent 3 20
+  target/release/examples/crowd target/release/dfaas-agent 51 20
+fi
