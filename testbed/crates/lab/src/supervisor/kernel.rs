@@ -120,12 +120,16 @@ pub(crate) fn cannot_say(impairment: &Impairment) -> Option<&'static str> {
             "the kernel's correlation would change how often things happen, and how delays are distributed",
         ),
         (
-            overtakes && has_jitter,
-            "the kernel keeps no order at all where some packets are to overtake",
+            impairment.jitter.as_nanos() > i32::MAX as u128,
+            "the kernel's jitter is 2.1 s at most",
         ),
         (
             impairment.duplicate > 0.0 && impairment.loses(),
             "the kernel decides about duplicates before losses",
+        ),
+        (
+            impairment.duplicate > 0.0 && has_jitter,
+            "the kernel draws another delay for a duplicate",
         ),
         (
             is_codel && !matches!(impairment.queue, Some(QueueLimit::Packets(_))),
@@ -296,6 +300,21 @@ mod tests {
             ..Impairment::default()
         };
         assert!(cannot_say(&doubled).is_some_and(|reason| reason.contains("duplicates")));
+        let redrawn = Impairment {
+            duplicate: 0.1,
+            ..spread(100_000_000)
+        };
+        assert!(cannot_say(&redrawn).is_some_and(|reason| reason.contains("another delay")));
+        let far = Impairment {
+            jitter: Duration::from_secs(3),
+            ..Impairment::default()
+        };
+        assert!(cannot_say(&far).is_some_and(|reason| reason.contains("2.1 s")));
+        let overtaking = Impairment {
+            reorder: 0.1,
+            ..spread(100_000_000)
+        };
+        assert_eq!(cannot_say(&overtaking), None);
         assert_eq!(cannot_say(&spread(100_000_000)), None);
         assert_eq!(cannot_say(&rate(10_000_000)), None);
     }
