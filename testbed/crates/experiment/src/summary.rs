@@ -115,7 +115,8 @@ pub struct RepetitionSummary {
     pub validity: Validity,
     /// Why it cannot be trusted fully.
     pub validity_reasons: Vec<String>,
-    /// What was seen of the lab and the machine meanwhile; absent when it did not come to load.
+    /// What was seen of the lab and the machine meanwhile; absent when it did not come to load, and of labs
+    /// that cannot be watched.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sentinel: Option<SentinelSummary>,
     /// What kept it from its end; absent when nothing did.

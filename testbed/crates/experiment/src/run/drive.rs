@@ -195,7 +195,7 @@ async fn under_load(
     let failure = course.failure.take();
     drop(course);
     driven.failure = failure;
-    driven.sentinel = Some(sentinel.conclude().await);
+    driven.sentinel = sentinel.conclude().await;
     Ok(())
 }
 

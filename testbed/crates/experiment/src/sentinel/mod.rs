@@ -71,11 +71,12 @@ impl<'a> Sentinel<'a> {
         outcome
     }
 
-    /// The last look, and all that was seen.
-    pub(crate) async fn conclude(&self) -> SentinelSummary {
+    /// The last look, and all that was seen; none of a lab that cannot be looked at.
+    pub(crate) async fn conclude(&self) -> Option<SentinelSummary> {
         let mut watched = self.watched.lock().await;
         self.look(&mut watched, false).await;
-        watched.summary.clone()
+        let summary = &watched.summary;
+        (summary.looks > 0 || summary.unanswered.is_some()).then(|| summary.clone())
     }
 
     /// With `accept`, what the links are now is what they should be.

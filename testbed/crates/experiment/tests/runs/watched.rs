@@ -84,6 +84,12 @@ fn changed_by_the_scenario() {
 
 fn unseen() {
     let summary = run_with(&[], Vec::new());
-    let seen = summary.cells[0].repetitions[0].sentinel.as_ref().unwrap();
-    assert_eq!((seen.looks, seen.reasons().len()), (0, 0));
+    assert_eq!(summary.cells[0].repetitions[0].sentinel, None);
+    // A busy machine may delay the load; that is seen without looking at the lab.
+    let about_load = |reason: &String| reason.contains("load generator") || reason.contains("not sent");
+    assert!(
+        summary.validity_reasons.iter().all(about_load),
+        "{:?}",
+        summary.validity_reasons
+    );
 }
