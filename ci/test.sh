@@ -41,6 +41,7 @@ if [ "$(id -u)" -eq 0 ]; then
     cargo test -p dfaas-testbed --test federation -- a_federation_serves published_ports a_scenario_passes
   } 2>&1 | tee -a "$results"
   unset DFAAS_TEST_USER
+  rm -rf "${TMPDIR:-/tmp}"/dfaas-test-programs-* # copies for that user, which outlive the tests
 fi
 
 step "scenarios"
