@@ -10,6 +10,7 @@ declare -A needed=(
   [ip]=iproute2 [ping]=iputils-ping [iperf3]=iperf3 [jq]=jq [curl]=curl            # to test and to measure
   [qemu-system-x86_64]=qemu-system-x86 [busybox]=busybox-static                    # another kernel, for ci/vm.sh
   [prometheus]=prometheus [promtool]=prometheus
+  [tshark]=tshark                                                                  # to read captures in tests
 )
 
 packages=()

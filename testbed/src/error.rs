@@ -96,6 +96,7 @@ impl From<dfaas_control::ControlError> for CliError {
             dfaas_control::ControlError::Refused {
                 status: 404 | 400, ..
             } => 2,
+            dfaas_control::ControlError::Refused { status: 501, .. } => 3,
             _ => 5,
         };
         Self {

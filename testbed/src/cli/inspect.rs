@@ -36,6 +36,9 @@ fn text(detail: &LabDetail) -> String {
         text.push('\n');
         text.push_str(&links(&detail.links));
     }
+    for partition in &detail.partitions {
+        text.push_str(&format!("\npartition: {partition}\n"));
+    }
     if let Some(scheduling) = &detail.engine_scheduling {
         text.push_str(&format!("\nwire engine: {scheduling} scheduling\n"));
     }
@@ -72,7 +75,8 @@ fn nodes(detail: &LabDetail) -> String {
     table::columns(&rows)
 }
 
-fn links(links: &[LinkInfo]) -> String {
+/// Links as a table.
+pub(super) fn links(links: &[LinkInfo]) -> String {
     let mut rows = vec![
         ["LINK", "BACKEND", "STATE", "FORWARD →", "BACKWARD ←"]
             .map(str::to_owned)

@@ -1,18 +1,25 @@
 //! The verbs: one module each.
 
+mod apply;
+mod capture;
 mod check;
 mod completions;
 mod doctor;
 mod down;
+mod events;
 mod exec;
 mod graph;
 mod init;
 mod inspect;
 mod invoke;
+mod link;
 mod logs;
 mod ls;
+mod node;
+mod partition;
 mod plan;
 mod report;
+mod roam;
 mod run;
 mod schema;
 mod up;
@@ -68,6 +75,26 @@ enum Verb {
     Logs(logs::LogsArguments),
     /// Call a function of a node, as a user of that node would
     Invoke(invoke::InvokeArguments),
+    /// Make a running lab what a changed topology file says
+    Apply(apply::ApplyArguments),
+    /// Show or change a link while packets flow
+    Link(link::LinkArguments),
+    /// Stop, start, kill or pause a node; its links stay
+    Node(node::NodeArguments),
+    /// Let a client roam to another access point
+    Move(roam::MoveArguments),
+    /// Show or change what a running node may use of the machine
+    Limits(node::LimitsArguments),
+    /// Cut every path between groups of nodes
+    Partition(partition::PartitionArguments),
+    /// End partitions
+    Heal(partition::HealArguments),
+    /// Record what passes a link, for Wireshark
+    Capture(capture::CaptureArguments),
+    /// Print what happens in a lab, as JSON lines
+    Events(events::EventsArguments),
+    /// Wait until a lab is ready
+    Wait(events::WaitArguments),
     /// Carry out a scenario, judge it and write its report
     Run(run::RunArguments),
     /// Measure what a lab's links really do, against what was asked
@@ -129,6 +156,16 @@ pub(crate) fn dispatch(arguments: Arguments) -> Result<u8, CliError> {
         Verb::Shell(arguments) => exec::run_shell(&arguments),
         Verb::Logs(arguments) => logs::run(&arguments),
         Verb::Invoke(arguments) => invoke::run(&arguments),
+        Verb::Apply(arguments) => apply::run(&arguments),
+        Verb::Link(arguments) => link::run(&arguments),
+        Verb::Node(arguments) => node::run(&arguments),
+        Verb::Move(arguments) => roam::run(&arguments),
+        Verb::Limits(arguments) => node::run_limits(&arguments),
+        Verb::Partition(arguments) => partition::run(&arguments),
+        Verb::Heal(arguments) => partition::run_heal(&arguments),
+        Verb::Capture(arguments) => capture::run(&arguments),
+        Verb::Events(arguments) => events::run(&arguments),
+        Verb::Wait(arguments) => events::run_wait(&arguments),
         Verb::Run(arguments) => run::run(&arguments),
         Verb::Verify(arguments) => verify::run(&arguments),
         Verb::Graph(arguments) => graph::run(&arguments),

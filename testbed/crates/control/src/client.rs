@@ -1,12 +1,19 @@
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
+use http::Response;
 use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
+use tokio::task::JoinHandle;
 
+use crate::stream::ReplyStream;
 use crate::{ErrorBody, LabDetail, LinkChange, LinkInfo, paths};
+
+/// The task that keeps a call's connection going.
+type Connection = JoinHandle<Result<(), hyper::Error>>;
 
 /// Why a call to a lab's supervisor failed.
 #[derive(Debug, thiserror::Error)]
@@ -100,18 +107,22 @@ impl Client {
             .await
     }
 
+    /// One link.
+    ///
+    /// # Errors
+    /// Unknown link, or the supervisor does not answer.
+    pub async fn link(&self, link: &str) -> Result<LinkInfo, ControlError> {
+        self.json("GET", &format!("{}/{}", paths::LINKS, segment(link)), None)
+            .await
+    }
+
     /// Changes a running link and returns it.
     ///
     /// # Errors
     /// Unknown link, bad value, or a value that the link's backend cannot do.
     pub async fn change_link(&self, link: &str, change: &LinkChange) -> Result<LinkInfo, ControlError> {
-        let body = serde_json::to_vec(change).map_err(|source| self.decode(source))?;
-        self.json(
-            "PATCH",
-            &format!("{}/{}", paths::LINKS, segment(link)),
-            Some(body.into()),
-        )
-        .await
+        let path = format!("{}/{}", paths::LINKS, segment(link));
+        self.json("PATCH", &path, self.body(change)?).await
     }
 
     /// One HTTP request to a port inside a node, sent by the supervisor: it crosses no link.
@@ -136,7 +147,7 @@ impl Client {
         self.send(method, &path, headers, body).await
     }
 
-    async fn json<T: DeserializeOwned>(
+    pub(crate) async fn json<T: DeserializeOwned>(
         &self,
         method: &str,
         path: &str,
@@ -144,6 +155,12 @@ impl Client {
     ) -> Result<T, ControlError> {
         let reply = self.checked(method, path, body).await?;
         serde_json::from_slice(&reply.body).map_err(|source| self.decode(source))
+    }
+
+    /// A value as the body of a request.
+    pub(crate) fn body(&self, value: &impl serde::Serialize) -> Result<Option<Bytes>, ControlError> {
+        let body = serde_json::to_vec(value).map_err(|source| self.decode(source))?;
+        Ok(Some(body.into()))
     }
 
     async fn checked(&self, method: &str, path: &str, body: Option<Bytes>) -> Result<Reply, ControlError> {
@@ -154,6 +171,11 @@ impl Client {
         let reply = self
             .send(method, path, &headers, body.unwrap_or_default())
             .await?;
+        self.accepted(method, path, reply)
+    }
+
+    /// The reply, or the supervisor's reason why it refused.
+    fn accepted(&self, method: &str, path: &str, reply: Reply) -> Result<Reply, ControlError> {
         if (200..300).contains(&reply.status) {
             return Ok(reply);
         }
@@ -167,6 +189,21 @@ impl Client {
         })
     }
 
+    /// A GET request whose answer has no end in sight.
+    pub(crate) async fn stream(&self, path: &str) -> Result<ReplyStream, ControlError> {
+        let (response, connection) = self.respond("GET", path, &[], Bytes::new()).await?;
+        let status = response.status().as_u16();
+        if (200..300).contains(&status) {
+            let socket = self.socket.clone();
+            return Ok(ReplyStream::new(response.into_body(), connection, socket));
+        }
+        let reply = self.collected(response, connection).await?;
+        Err(match self.accepted("GET", path, reply) {
+            Err(error) => error,
+            Ok(_) => self.broken(&"its status changed on the way"),
+        })
+    }
+
     async fn send(
         &self,
         method: &str,
@@ -174,6 +211,17 @@ impl Client {
         headers: &[(String, String)],
         body: Bytes,
     ) -> Result<Reply, ControlError> {
+        let (response, connection) = self.respond(method, path, headers, body).await?;
+        self.collected(response, connection).await
+    }
+
+    async fn respond(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(String, String)],
+        body: Bytes,
+    ) -> Result<(Response<Incoming>, Connection), ControlError> {
         let stream = UnixStream::connect(&self.socket)
             .await
             .map_err(|source| ControlError::Connect {
@@ -198,6 +246,14 @@ impl Client {
             .send_request(request)
             .await
             .map_err(|error| self.broken(&error))?;
+        Ok((response, connection))
+    }
+
+    async fn collected(
+        &self,
+        response: Response<Incoming>,
+        connection: Connection,
+    ) -> Result<Reply, ControlError> {
         let status = response.status().as_u16();
         let headers = response
             .headers()
@@ -215,7 +271,6 @@ impl Client {
             .await
             .map_err(|error| self.broken(&error))?
             .to_bytes();
-        drop(sender);
         connection.abort();
         Ok(Reply {
             status,
@@ -224,7 +279,7 @@ impl Client {
         })
     }
 
-    fn broken(&self, error: &dyn std::error::Error) -> ControlError {
+    fn broken(&self, error: &dyn std::fmt::Display) -> ControlError {
         ControlError::Broken {
             path: self.socket.clone(),
             reason: error.to_string(),
@@ -240,7 +295,7 @@ impl Client {
 }
 
 /// One path segment, with everything escaped that would end it.
-fn segment(text: &str) -> String {
+pub(crate) fn segment(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {

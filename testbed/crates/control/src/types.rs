@@ -51,6 +51,9 @@ pub struct LabDetail {
     pub nodes: Vec<NodeInfo>,
     /// Links in the order of the topology file.
     pub links: Vec<LinkInfo>,
+    /// Partitions in force, in the order they were made: groups of nodes that cannot reach each other.
+    #[serde(default)]
+    pub partitions: Vec<Partition>,
     /// What was asked for but could not be done; results depend on it.
     #[serde(default)]
     pub warnings: Vec<String>,
@@ -66,7 +69,9 @@ pub enum NodeState {
     Starting,
     /// Services run; for a `dfaas` node the readiness check has passed.
     Running,
-    /// The node's init process is gone.
+    /// All that runs in it stands still.
+    Paused,
+    /// It has been shut down, or its init process is gone.
     Stopped,
 }
 
@@ -76,6 +81,7 @@ impl std::fmt::Display for NodeState {
             NodeState::Idle => "idle",
             NodeState::Starting => "starting",
             NodeState::Running => "running",
+            NodeState::Paused => "paused",
             NodeState::Stopped => "stopped",
         })
     }
@@ -107,6 +113,9 @@ pub struct NodeInfo {
     pub peer_id: Option<String>,
     /// Supervised processes of the node.
     pub services: Vec<ServiceInfo>,
+    /// What it may use of the machine, by the keys of a topology file; empty when nothing is limited.
+    #[serde(default)]
+    pub limits: serde_json::Map<String, serde_json::Value>,
     /// Labels from the topology.
     #[serde(default)]
     pub labels: BTreeMap<String, String>,
@@ -180,12 +189,73 @@ pub struct LinkEndInfo {
 pub struct LinkChange {
     /// Back to what the topology file says, before the rest of this change.
     pub reset: bool,
+    /// Impairments by the keys of a topology file, with its units: `{"delay": "200ms", "forward.loss": "1%"}` or
+    /// `{"forward": {"loss": "1%"}}`.
+    pub set: serde_json::Map<String, serde_json::Value>,
     /// From the first end to the second.
     pub forward: ImpairmentChange,
     /// From the second end to the first.
     pub backward: ImpairmentChange,
     /// Carrier on both ends.
     pub up: Option<bool>,
+}
+
+/// What a capture sees, and when it ends: the query of `GET /v1/links/LINK/capture`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct CaptureOptions {
+    /// Where packets are seen.
+    pub at: CapturePlace,
+    /// Number of packets after which it ends.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub count: Option<u64>,
+    /// Time after which it ends.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seconds: Option<f64>,
+    /// Bytes that are kept of each packet; all when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub longest: Option<u32>,
+}
+
+/// Where on its way over a link a packet is seen.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CapturePlace {
+    /// As it enters the link: nothing is lost or late yet.
+    Entry,
+    /// As it leaves the link: as its receiver gets it.
+    #[default]
+    Exit,
+    /// At both places.
+    Both,
+}
+
+impl CapturePlace {
+    /// The word in queries and commands.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            CapturePlace::Entry => "entry",
+            CapturePlace::Exit => "exit",
+            CapturePlace::Both => "both",
+        }
+    }
+}
+
+/// Groups of nodes that cannot reach each other.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Partition {
+    /// Node names; each in one group at most. Nodes in no group reach all.
+    pub groups: Vec<Vec<String>>,
+}
+
+/// The groups as people write them: `n1, n2 / n3`.
+impl std::fmt::Display for Partition {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let groups: Vec<String> = self.groups.iter().map(|group| group.join(", ")).collect();
+        formatter.pad(&groups.join(" / "))
+    }
 }
 
 /// The body of every answer that is not 2xx.

@@ -73,6 +73,39 @@ pub enum LabError {
         /// What cannot be done.
         reason: String,
     },
+    /// The lab has no such thing.
+    #[error("lab `{lab}` has no {what} `{name}`{}", similar.as_ref().map(|it| format!("; did you mean `{it}`?")).unwrap_or_default())]
+    Unknown {
+        /// The lab.
+        lab: String,
+        /// `node` or `link`.
+        what: &'static str,
+        /// What was asked for.
+        name: String,
+        /// What is most like it.
+        similar: Option<String>,
+    },
+    /// The lab is still being started, or is ending.
+    #[error("lab `{lab}` is {state}; wait until it is ready (`dfaas-testbed wait --ready`)")]
+    NotNow {
+        /// The lab.
+        lab: String,
+        /// What it is doing.
+        state: String,
+    },
+    /// Somebody waited for the lab, and it took too long.
+    #[error("lab `{lab}` is not ready within {seconds} s; still waiting for {}", waiting.join(", "))]
+    NotReady {
+        /// The lab.
+        lab: String,
+        /// How long was waited.
+        seconds: f64,
+        /// For what.
+        waiting: Vec<String>,
+    },
+    /// A setting that cannot be read or that contradicts itself; the text is the whole message.
+    #[error("{0}")]
+    Setting(String),
     /// A service of a node ended or never became ready.
     #[error("node `{node}`: {reason}")]
     Node {
@@ -126,7 +159,12 @@ impl LabError {
     /// 4 clean-up incomplete, 5 the operation failed, 130 interrupted.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::NameTaken { .. } | Self::NoSuchLab(_) | Self::NoLab | Self::SeveralLabs(_) => 2,
+            Self::NameTaken { .. }
+            | Self::NoSuchLab(_)
+            | Self::NoLab
+            | Self::SeveralLabs(_)
+            | Self::Unknown { .. }
+            | Self::Setting(_) => 2,
             Self::MachineCannot { .. } | Self::ProgramMissing { .. } => 3,
             Self::Left { .. } => 4,
             Self::Interrupted => 130,

@@ -204,6 +204,20 @@ impl ModelError {
             .map(|diagnosis| &diagnosis.fault)
     }
 
+    /// Everything in one line, for where no place can be shown.
+    #[must_use]
+    pub fn line(&self) -> String {
+        let one = |diagnosis: &Diagnosis| match &diagnosis.help {
+            Some(help) => format!("{}; {help}", diagnosis.fault),
+            None => diagnosis.fault.to_string(),
+        };
+        let all: Vec<String> = std::iter::once(&*self.first)
+            .chain(&self.others)
+            .map(one)
+            .collect();
+        all.join("; ")
+    }
+
     /// File (or `--set`), line and column, counted from 1, of the first fault, if it has a place.
     #[must_use]
     pub fn position(&self) -> Option<(&str, usize, usize)> {

@@ -9,9 +9,11 @@
 //! ([`ModelError`]).
 #![forbid(unsafe_code)]
 
+mod changes;
 mod document;
 mod error;
 mod fault;
+mod live;
 mod plan;
 mod scenario;
 mod schema;
@@ -20,8 +22,10 @@ mod trace;
 pub mod units;
 mod yaml;
 
+pub use changes::{Change, Refusal, changes};
 pub use document::{Loader, Override};
 pub use error::{Fault, ModelError, closest};
+pub use live::{limits_change, link_change};
 pub use plan::{Action, LinkEnd, Plan, PlannedInterface, PlannedNode, Service, Step, WIRE, plan};
 pub use scenario::{
     Arrivals, Bound, Cell, Event, EventAction, Expectation, Experiment, Flow, Metric, NodeAction, Repetition,

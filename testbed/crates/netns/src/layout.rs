@@ -31,6 +31,8 @@ pub(crate) struct Interface {
 #[derive(Debug, Default)]
 pub(crate) struct Layout {
     interfaces: Vec<HashMap<String, Interface>>,
+    /// The index that the next interface of each namespace gets.
+    next: Vec<u32>,
 }
 
 impl Layout {
@@ -44,6 +46,7 @@ impl Layout {
                 mtu: 65_536,
             };
             let mut interfaces = HashMap::from([("lo".to_string(), loopback)]);
+            layout.next.push(FIRST_INDEX + 1);
             if namespace.role == NamespaceRole::Switch {
                 let bridge = Interface {
                     index: FIRST_INDEX,
@@ -94,23 +97,41 @@ impl Layout {
     }
 
     fn add(&mut self, spec: &NetworkSpec, namespace: usize, name: &str, mtu: u32) -> Result<(), NetnsError> {
-        let subject = || {
-            let namespace = &spec.namespaces[namespace].name;
-            format!("interface `{name}` of namespace `{namespace}`")
-        };
+        self.take(&spec.namespaces[namespace].name, namespace, name, mtu)
+            .map(drop)
+    }
+
+    /// Gives a new interface its index, one that no other had before.
+    pub(crate) fn take(
+        &mut self,
+        owner: &str,
+        namespace: usize,
+        name: &str,
+        mtu: u32,
+    ) -> Result<Interface, NetnsError> {
+        let subject = || format!("interface `{name}` of namespace `{owner}`");
         if let Some(reason) = name_fault(name) {
             return Err(invalid(subject(), reason));
         }
-        let interfaces = &mut self.interfaces[namespace];
-        // Never an index twice: names are only added, and `lo` is one of them.
-        let index = FIRST_INDEX + u32::try_from(interfaces.len()).unwrap_or(u32::MAX / 2);
-        if interfaces
-            .insert(name.to_string(), Interface { index, mtu })
-            .is_some()
-        {
+        let (Some(interfaces), Some(next)) =
+            (self.interfaces.get_mut(namespace), self.next.get_mut(namespace))
+        else {
+            return Err(invalid(subject(), "there is no such namespace"));
+        };
+        if interfaces.contains_key(name) {
             return Err(invalid(subject(), "the name is used twice"));
         }
-        Ok(())
+        let interface = Interface { index: *next, mtu };
+        *next += 1;
+        interfaces.insert(name.to_string(), interface);
+        Ok(interface)
+    }
+
+    /// Forgets an interface; its index is not used again.
+    pub(crate) fn forget(&mut self, namespace: usize, name: &str) {
+        if let Some(interfaces) = self.interfaces.get_mut(namespace) {
+            interfaces.remove(name);
+        }
     }
 
     fn require(&self, spec: &NetworkSpec, namespace: usize, interface: &str) -> Result<(), NetnsError> {

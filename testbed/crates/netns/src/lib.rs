@@ -17,6 +17,7 @@
 //! No process is started, and every refusal carries the kernel's own sentence.
 
 mod attribute;
+mod block;
 mod close;
 mod counters;
 mod decode;
@@ -37,6 +38,7 @@ mod sysctl;
 mod tc;
 mod worker;
 
+pub use block::Block;
 pub use counters::{Counters, DirectionCounters, PacketCount};
 #[doc(hidden)]
 pub use decode::decode;
@@ -46,7 +48,7 @@ pub use network::Network;
 pub use probe::{KernelFeatures, probe_kernel};
 pub use shape::Midpoint;
 pub use spec::{
-    AddressSpec, BRIDGE, NamespaceRole, NamespaceSpec, NearEnd, NeighbourSpec, NetworkSpec, RouteSpec,
-    VethSpec,
+    AddressSpec, BRIDGE, NamespaceRole, NamespaceSpec, NearEnd, NeighbourSpec, NetworkSpec, NewVeth,
+    RouteSpec, VethSpec,
 };
 pub use tc::statistics::QueueStatistics;

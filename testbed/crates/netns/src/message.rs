@@ -102,6 +102,13 @@ pub(crate) fn get_link(index: u32, name: &str) -> Request {
     Request::new(&RouteNetlinkMessage::GetLink(message), 0, operation)
 }
 
+/// Removes an interface, and with it the other end of its pair.
+pub(crate) fn remove_link(index: u32, name: &str) -> Request {
+    let message = LinkMessageBuilder::<LinkUnspec>::new().index(index).build();
+    let operation = format!("remove interface `{name}`");
+    Request::new(&RouteNetlinkMessage::DelLink(message), 0, operation)
+}
+
 /// Raises a midpoint, which answers no ARP.
 pub(crate) fn raise_midpoint(index: u32, name: &str) -> Request {
     let message = LinkMessageBuilder::<LinkUnspec>::new()

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::os::fd::{AsRawFd, BorrowedFd};
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{Duration, Instant};
 
 use crate::close::Sentinel;
@@ -13,7 +13,7 @@ use crate::namespace::{Namespace, create_all};
 use crate::netlink::Request;
 use crate::offload::Features;
 use crate::shape::Shaping;
-use crate::spec::{BRIDGE, NamespaceRole, NetworkSpec, VethSpec};
+use crate::spec::{BRIDGE, NamespaceRole, NearEnd, NetworkSpec, NewVeth, VethSpec};
 use crate::worker::Worker;
 
 /// A running network. It lives as long as this value: the descriptors in it are all that keeps its namespaces, so the kernel
@@ -26,8 +26,10 @@ pub struct Network {
     worker: Worker,
     namespaces: Vec<Namespace>,
     positions: HashMap<String, usize>,
-    layout: Layout,
+    layout: RwLock<Layout>,
     pub(crate) shaping: Mutex<Shaping>,
+    /// How many filters of [`Network::block`] a midpoint has, by namespace and index.
+    blocked: Mutex<HashMap<(String, u32), u16>>,
     sentinel: Sentinel,
     last: usize,
 }
@@ -76,8 +78,9 @@ impl Network {
             positions: names
                 .map(|(position, spec)| (spec.name.clone(), position))
                 .collect(),
-            layout,
+            layout: RwLock::new(layout),
             shaping: Mutex::default(),
+            blocked: Mutex::default(),
             sentinel,
             last,
         };
@@ -97,7 +100,7 @@ impl Network {
     #[must_use]
     pub fn interface_index(&self, namespace: &str, interface: &str) -> Option<u32> {
         let position = self.positions.get(namespace)?;
-        self.layout
+        self.layout()
             .interface(*position, interface)
             .map(|found| found.index)
     }
@@ -170,13 +173,89 @@ impl Network {
         interface: &str,
     ) -> Result<(&Namespace, Interface), NetnsError> {
         let (position, found) = self.find(namespace)?;
-        match self.layout.interface(position, interface) {
+        match self.layout().interface(position, interface) {
             Some(index) => Ok((found, index)),
             None => Err(NetnsError::UnknownInterface {
                 namespace: namespace.into(),
                 interface: interface.into(),
             }),
         }
+    }
+
+    fn layout(&self) -> RwLockReadGuard<'_, Layout> {
+        self.layout.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn layout_mut(&self) -> RwLockWriteGuard<'_, Layout> {
+        self.layout.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds a veth pair to the running network, both ends up; `veth` as in the description the network was made from.
+    ///
+    /// # Errors
+    ///
+    /// When a namespace does not exist, a name is used already, or the kernel refuses; then nothing has been added.
+    pub fn add_veth(&self, veth: &NewVeth<'_>) -> Result<(), NetnsError> {
+        let (namespace, _) = self.find(veth.namespace)?;
+        let (wire, wire_namespace) = self.find(veth.wire)?;
+        let link = VethSpec {
+            near: NearEnd {
+                namespace,
+                ..veth.near.clone()
+            },
+            wire,
+            midpoint: veth.midpoint.to_string(),
+        };
+        let near = &link.near;
+        {
+            let mut layout = self.layout_mut();
+            layout.take(veth.namespace, namespace, &near.interface, near.mtu)?;
+            if let Err(error) = layout.take(veth.wire, wire, veth.midpoint, near.mtu) {
+                layout.forget(namespace, &near.interface);
+                return Err(error);
+            }
+        }
+        let midpoint = self.layout().interface(wire, veth.midpoint);
+        let made = match (self.new_pair(&link), midpoint) {
+            (Some(pair), Some(midpoint)) => self.sentinel.create_elsewhere(&[pair]).and_then(|()| {
+                let raise = message::raise_midpoint(midpoint.index, veth.midpoint);
+                wire_namespace.netlink().execute(&[raise])
+            }),
+            _ => Ok(()), // both were taken just now
+        };
+        let made = made.and_then(|()| self.set_offload(&link, &mut None));
+        if made.is_err() {
+            let mut layout = self.layout_mut();
+            layout.forget(namespace, &near.interface);
+            layout.forget(wire, veth.midpoint);
+        }
+        made
+    }
+
+    /// Removes a veth pair, named by both its ends, with what was attached to the midpoint.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such midpoint, or the kernel refuses.
+    pub fn remove_veth(
+        &self,
+        (namespace, interface): (&str, &str),
+        (wire, midpoint): (&str, &str),
+    ) -> Result<(), NetnsError> {
+        let (near, _) = self.find(namespace)?;
+        let (far, _) = self.find(wire)?;
+        let (wire_namespace, found) = self.find_interface(wire, midpoint)?;
+        wire_namespace
+            .netlink()
+            .execute(&[message::remove_link(found.index, midpoint)])?;
+        let mut layout = self.layout_mut();
+        layout.forget(near, interface);
+        layout.forget(far, midpoint);
+        Ok(())
+    }
+
+    pub(crate) fn blocked(&self) -> MutexGuard<'_, HashMap<(String, u32), u16>> {
+        self.blocked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn populate(&self, spec: &NetworkSpec) -> Result<(), NetnsError> {
@@ -198,7 +277,7 @@ impl Network {
         roles
             .filter(|(_, namespace)| namespace.role == NamespaceRole::Switch)
             .filter_map(|(position, _)| {
-                let bridge = self.layout.interface(position, BRIDGE)?;
+                let bridge = self.layout().interface(position, BRIDGE)?;
                 Some((&self.namespaces[position], bridge.index))
             })
     }
@@ -219,7 +298,7 @@ impl Network {
         let mut midpoints: Vec<Vec<Request>> = Vec::new();
         midpoints.resize_with(self.namespaces.len(), Vec::new);
         for link in &spec.links {
-            let index = self.layout.interface(link.wire, &link.midpoint);
+            let index = self.layout().interface(link.wire, &link.midpoint);
             midpoints[link.wire]
                 .extend(index.map(|found| message::raise_midpoint(found.index, &link.midpoint)));
         }
@@ -229,7 +308,7 @@ impl Network {
     fn new_pair(&self, link: &VethSpec) -> Option<Request> {
         let near = &link.near;
         let place = |namespace: usize, name| {
-            let interface = self.layout.interface(namespace, name)?;
+            let interface = self.layout().interface(namespace, name)?;
             let namespace = self.namespaces[namespace].descriptor().as_raw_fd();
             Some(End {
                 name,
@@ -240,7 +319,7 @@ impl Network {
         let end = place(near.namespace, near.interface.as_str())?;
         let midpoint = place(link.wire, link.midpoint.as_str())?;
         let bridge = self
-            .layout
+            .layout()
             .interface(near.namespace, BRIDGE)
             .filter(|_| near.bridge_port);
         let owner = self.namespaces[near.namespace].name();
@@ -261,23 +340,27 @@ impl Network {
 
     fn set_offloads(&self, spec: &NetworkSpec) -> Result<(), NetnsError> {
         let mut features = None;
-        for link in &spec.links {
-            let netlink = self.namespaces[link.near.namespace].netlink();
-            let interface = &link.near.interface;
-            let features = match &mut features {
-                Some(known) => known,
-                unknown => unknown.insert(Features::read(&netlink, interface)?),
-            };
-            features.disable_segmentation(&netlink, interface, !link.near.segmentation_offload)?;
-        }
-        Ok(())
+        spec.links
+            .iter()
+            .try_for_each(|link| self.set_offload(link, &mut features))
+    }
+
+    /// `features` are the same for all pairs of a machine, and read once.
+    fn set_offload(&self, link: &VethSpec, features: &mut Option<Features>) -> Result<(), NetnsError> {
+        let netlink = self.namespaces[link.near.namespace].netlink();
+        let interface = &link.near.interface;
+        let features = match features {
+            Some(known) => known,
+            unknown => unknown.insert(Features::read(&netlink, interface)?),
+        };
+        features.disable_segmentation(&netlink, interface, !link.near.segmentation_offload)
     }
 
     fn configure(&self, spec: &NetworkSpec) -> Result<(), NetnsError> {
         let mut requests: Vec<Vec<Request>> = Vec::new();
         requests.resize_with(self.namespaces.len(), Vec::new);
         let index = |namespace: usize, name: &str| {
-            self.layout
+            self.layout()
                 .interface(namespace, name)
                 .map_or(0, |found| found.index)
         };

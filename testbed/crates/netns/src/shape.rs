@@ -122,6 +122,29 @@ impl Network {
         self.impair(namespace, second, first, backward)
     }
 
+    /// Takes apart what [`Network::shape`] joined: no packet passes any more, and what waits in a queue is lost.
+    ///
+    /// # Errors
+    ///
+    /// As [`Network::reshape`].
+    pub fn unshape(&self, a: Midpoint<'_>, b: Midpoint<'_>) -> Result<(), NetnsError> {
+        let nothing = KernelImpairment {
+            blackhole: true,
+            ..KernelImpairment::default()
+        };
+        self.reshape(a, b, &nothing, &nothing)?;
+        let (namespace, first, second) = self.find_pair(a, b)?;
+        for sender in [first, second] {
+            let direction = self.shaping().directions.remove(&sender.key());
+            if let Some(pair) = direction.and_then(|direction| direction.before) {
+                let [first, _] = pair.ends;
+                let request = message::remove_link(first, &format!("rate-{first}"));
+                namespace.netlink().execute(&[request])?;
+            }
+        }
+        Ok(())
+    }
+
     fn find_pair<'a>(
         &self,
         a: Midpoint<'a>,

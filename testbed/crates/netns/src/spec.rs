@@ -75,6 +75,19 @@ pub struct NearEnd {
     pub segmentation_offload: bool,
 }
 
+/// A veth pair for a network that runs already; namespaces are named.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewVeth<'a> {
+    /// The namespace of the near end.
+    pub namespace: &'a str,
+    /// The near end; its `namespace` is not looked at.
+    pub near: NearEnd,
+    /// The namespace of the other end.
+    pub wire: &'a str,
+    /// The interface name of the other end.
+    pub midpoint: &'a str,
+}
+
 /// An address of an interface.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AddressSpec {

@@ -5,6 +5,7 @@ pub(crate) mod leaf;
 pub(crate) mod netem;
 pub(crate) mod statistics;
 pub(crate) mod tbf;
+pub(crate) mod verdict;
 
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_REPLACE};
 

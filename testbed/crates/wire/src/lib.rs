@@ -34,6 +34,7 @@
 //! | `shard` | all paths of a thread and the agenda of what is due | paths |
 //! | `socket` | batches of frames from and to the kernel | system calls |
 //! | `engine` | the threads and their handle | all of these |
+//! | `tap`, `pcapng` | copies of what passes a midpoint, and the file format for them | sockets, bytes |
 //!
 //! `path`, `segment` and `shard` know no socket and no clock, and are tested without.
 //!
@@ -83,6 +84,7 @@ mod ethernet;
 mod frame;
 mod impairment;
 mod path;
+pub mod pcapng;
 mod pool;
 mod random;
 mod replay;
@@ -90,6 +92,7 @@ mod segment;
 mod shard;
 mod socket;
 mod statistics;
+mod tap;
 
 pub use engine::{Engine, LinkSpec, Scheduling, real_time_allowed};
 pub use error::WireError;
@@ -100,3 +103,4 @@ pub use impairment::{
 pub use replay::{Playback, Replay, ReplayStep};
 pub use socket::{Sockets, open_sockets};
 pub use statistics::{Count, DirectionStatistics, Drops, EngineStatistics, Lateness, LinkStatistics};
+pub use tap::{Tap, TapPlace, TapReader, Tapped};

@@ -5,7 +5,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use dfaas_control::{Client, LabDetail, LinkChange};
+use dfaas_control::{Client, ControlError, LabDetail, LinkChange, Partition};
 use dfaas_experiment::{LabFactory, RunningLab};
 use dfaas_lab::{LabRequest, Progress, StateDirectory};
 use dfaas_model::{Event, EventAction, Topology};
@@ -81,74 +81,23 @@ impl LabFactory for Labs {
         })
     }
 
-    fn supports(&self, _topology: &Topology, event: &Event) -> Result<(), String> {
-        match &event.action {
-            EventAction::SetLink { .. } | EventAction::RaiseLink { .. } => Ok(()),
-            EventAction::Node { .. } => {
-                Err("this version cannot stop and start nodes of a running lab".to_owned())
-            }
-            EventAction::Partition { .. } => Err("this version cannot partition a running lab".to_owned()),
-        }
+    fn supports(&self, _topology: &Topology, _event: &Event) -> Result<(), String> {
+        Ok(())
     }
 
     fn act<'a>(&'a self, lab: &'a str, action: &'a EventAction) -> BoxFuture<'a, Result<(), String>> {
         Box::pin(async move {
-            match action {
-                EventAction::SetLink {
-                    link,
-                    forward,
-                    backward,
-                } => {
-                    let change = LinkChange {
-                        forward: (**forward).clone(),
-                        backward: (**backward).clone(),
-                        ..LinkChange::default()
-                    };
-                    change_link(lab, link, &change).await
-                }
-                EventAction::RaiseLink { link, up } => {
-                    change_link(
-                        lab,
-                        link,
-                        &LinkChange {
-                            up: Some(*up),
-                            ..LinkChange::default()
-                        },
-                    )
-                    .await
-                }
-                other => Err(format!("{other:?} is not supported")),
-            }
+            act(&Self::client(lab), action)
+                .await
+                .map_err(|error| error.to_string())
         })
     }
 
     fn undo<'a>(&'a self, lab: &'a str, action: &'a EventAction) -> BoxFuture<'a, Result<(), String>> {
         Box::pin(async move {
-            match action {
-                EventAction::SetLink { link, .. } => {
-                    change_link(
-                        lab,
-                        link,
-                        &LinkChange {
-                            reset: true,
-                            ..LinkChange::default()
-                        },
-                    )
-                    .await
-                }
-                EventAction::RaiseLink { link, up } => {
-                    change_link(
-                        lab,
-                        link,
-                        &LinkChange {
-                            up: Some(!up),
-                            ..LinkChange::default()
-                        },
-                    )
-                    .await
-                }
-                other => Err(format!("{other:?} is not supported")),
-            }
+            undo(&Self::client(lab), action)
+                .await
+                .map_err(|error| error.to_string())
         })
     }
 
@@ -177,12 +126,68 @@ pub(crate) fn node_command(lab: &str, node: &str, arguments: &[String]) -> Comma
     command
 }
 
-async fn change_link(lab: &str, link: &str, change: &LinkChange) -> Result<(), String> {
-    Labs::client(lab)
-        .change_link(link, change)
-        .await
-        .map(drop)
-        .map_err(|error| error.to_string())
+async fn act(client: &Client, action: &EventAction) -> Result<(), ControlError> {
+    match action {
+        EventAction::SetLink {
+            link,
+            forward,
+            backward,
+        } => {
+            let change = LinkChange {
+                forward: (**forward).clone(),
+                backward: (**backward).clone(),
+                ..LinkChange::default()
+            };
+            client.change_link(link, &change).await.map(drop)
+        }
+        EventAction::RaiseLink { link, up } => raise(client, link, *up).await,
+        // The events after a start keep their times: nobody waits for the node's functions.
+        EventAction::Node { node, action } => client.change_node(node, *action, false).await.map(drop),
+        EventAction::Partition { groups } => client.partition(&partition(groups)).await.map(drop),
+        EventAction::Heal => client.heal(None).await.map(drop),
+        EventAction::Move {
+            client: who, to, gap, ..
+        } => client.roam(who, to, *gap).await.map(drop),
+    }
+}
+
+async fn undo(client: &Client, action: &EventAction) -> Result<(), ControlError> {
+    match action {
+        EventAction::SetLink { link, .. } => {
+            let change = LinkChange {
+                reset: true,
+                ..LinkChange::default()
+            };
+            client.change_link(link, &change).await.map(drop)
+        }
+        EventAction::RaiseLink { link, up } => raise(client, link, !up).await,
+        EventAction::Node { node, action } => match action.undone_by() {
+            Some(action) => client.change_node(node, action, false).await.map(drop),
+            None => Ok(()), // refused when the scenario was read
+        },
+        EventAction::Partition { groups } => client.heal(Some(&partition(groups))).await.map(drop),
+        EventAction::Heal => Ok(()), // the same
+        EventAction::Move {
+            client: who,
+            from,
+            gap,
+            ..
+        } => client.roam(who, from, *gap).await.map(drop),
+    }
+}
+
+async fn raise(client: &Client, link: &str, up: bool) -> Result<(), ControlError> {
+    let change = LinkChange {
+        up: Some(up),
+        ..LinkChange::default()
+    };
+    client.change_link(link, &change).await.map(drop)
+}
+
+fn partition(groups: &[Vec<String>]) -> Partition {
+    Partition {
+        groups: groups.to_vec(),
+    }
 }
 
 fn running_lab(detail: &LabDetail) -> Result<RunningLab, String> {

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use dfaas_model::{Event, EventAction, NodeAction};
+use dfaas_model::{Event, EventAction};
 use futures::{Stream, StreamExt};
 use tokio::time::{Instant, sleep_until};
 
@@ -77,22 +77,13 @@ fn describe(action: &EventAction, undo: bool) -> String {
         EventAction::SetLink { link, .. } => format!("change link {link}"),
         EventAction::RaiseLink { link, up: true } => format!("link {link} up"),
         EventAction::RaiseLink { link, up: false } => format!("link {link} down"),
-        EventAction::Node {
-            node,
-            action: NodeAction::Stop,
-        } => format!("stop node {node}"),
-        EventAction::Node {
-            node,
-            action: NodeAction::Start,
-        } => format!("start node {node}"),
-        EventAction::Node {
-            node,
-            action: NodeAction::Kill,
-        } => format!("kill node {node}"),
+        EventAction::Node { node, action } => format!("{action} node {node}"),
         EventAction::Partition { groups } => {
             let groups: Vec<String> = groups.iter().map(|nodes| nodes.join(", ")).collect();
-            format!("partition {}", groups.join(" | "))
+            format!("partition {}", groups.join(" / "))
         }
+        EventAction::Heal => "heal all partitions".to_owned(),
+        EventAction::Move { client, to, .. } => format!("move {client} to {to}"),
     };
     if undo { format!("end of: {what}") } else { what }
 }

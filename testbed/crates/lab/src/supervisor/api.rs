@@ -1,5 +1,7 @@
 //! The control API: HTTP and JSON on the lab's Unix socket.
 
+mod live;
+
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -8,7 +10,7 @@ use axum::body::Body;
 use axum::extract::{Path as Segments, Request, State};
 use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{any, get, patch, post};
+use axum::routing::{any, get, post};
 use axum::{Json, Router};
 use dfaas_control::{ErrorBody, LabDetail, LinkChange, LinkInfo, paths};
 use dfaas_process::NodeReference;
@@ -37,7 +39,11 @@ pub(crate) async fn serve(listener: UnixListener, lab: Arc<Lab>) {
             &format!("{}/{{node}}/ports/{{port}}/{{*path}}", paths::NODES),
             any(node_request),
         )
-        .route(&format!("{}/{{link}}", paths::LINKS), patch(change_link))
+        .route(
+            &format!("{}/{{link}}", paths::LINKS),
+            get(show_link).patch(change_link),
+        )
+        .merge(live::routes())
         .with_state(lab);
     if let Err(error) = axum::serve(listener, router).await {
         tracing::error!(%error, "the control API ended");
@@ -50,6 +56,19 @@ struct Refusal(StatusCode, String);
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         (self.0, Json(ErrorBody { error: self.1 })).into_response()
+    }
+}
+
+impl From<LabError> for Refusal {
+    fn from(error: LabError) -> Self {
+        let status = match &error {
+            LabError::Unknown { .. } => StatusCode::NOT_FOUND,
+            LabError::Setting(_) => StatusCode::BAD_REQUEST,
+            LabError::MachineCannot { .. } => StatusCode::NOT_IMPLEMENTED,
+            LabError::NotReady { .. } => StatusCode::GATEWAY_TIMEOUT,
+            _ => StatusCode::CONFLICT,
+        };
+        Self(status, error.to_string())
     }
 }
 
@@ -66,13 +85,14 @@ async fn enter_node(
     State(lab): State<Arc<Lab>>,
     Segments(node): Segments<String>,
 ) -> Result<Json<NodeReference>, Refusal> {
-    if !lab.knows(&node) {
-        return Err(unknown_node(&lab, &node));
-    }
-    match lab.ensure_init(&node).await {
-        Ok(reference) => Ok(Json(reference)),
-        Err(error) => Err(Refusal(StatusCode::CONFLICT, error.to_string())),
-    }
+    Ok(Json(lab.ensure_init(&node).await?))
+}
+
+async fn show_link(
+    State(lab): State<Arc<Lab>>,
+    Segments(link): Segments<String>,
+) -> Result<Json<LinkInfo>, Refusal> {
+    blocking(move || lab.link(&link)).await.map(Json)
 }
 
 async fn change_link(
@@ -80,10 +100,15 @@ async fn change_link(
     Segments(link): Segments<String>,
     Json(change): Json<LinkChange>,
 ) -> Result<Json<LinkInfo>, Refusal> {
-    let changed = tokio::task::spawn_blocking(move || lab.change_link(&link, &change)).await;
-    match changed {
-        Ok(Ok(info)) => Ok(Json(info)),
-        Ok(Err(error)) => Err(Refusal(StatusCode::CONFLICT, error.to_string())),
+    blocking(move || lab.change_link(&link, &change)).await.map(Json)
+}
+
+/// Runs what waits for the kernel or the engine.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, LabError> + Send + 'static,
+) -> Result<T, Refusal> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => Ok(done?),
         Err(error) => Err(Refusal(StatusCode::INTERNAL_SERVER_ERROR, error.to_string())),
     }
 }
@@ -94,9 +119,7 @@ async fn node_request(
     Segments((node, port, path)): Segments<(String, u16, String)>,
     mut request: Request,
 ) -> Result<Response, Refusal> {
-    if !lab.knows(&node) {
-        return Err(unknown_node(&lab, &node));
-    }
+    lab.known(&node)?;
     let unreachable = |reason: String| {
         Refusal(
             StatusCode::BAD_GATEWAY,
@@ -125,15 +148,4 @@ async fn node_request(
         .await
         .map_err(|error| unreachable(error.to_string()))?;
     Ok(response.map(Body::new))
-}
-
-fn unknown_node(lab: &Lab, node: &str) -> Refusal {
-    let hint = match lab.similar_node(node) {
-        Some(similar) => format!("; did you mean `{similar}`?"),
-        None => String::new(),
-    };
-    Refusal(
-        StatusCode::NOT_FOUND,
-        format!("lab `{}` has no node `{node}`{hint}", lab.name()),
-    )
 }

@@ -117,38 +117,62 @@ async fn start_node(
     peers: &[Peer],
     reporter: &Reporter,
 ) -> Result<(), LabError> {
-    let running = lab.running(&node.name).ok_or_else(|| LabError::Node {
-        node: node.name.clone(),
-        reason: "it is not part of the lab".to_owned(),
-    })?;
     if !services.is_empty() {
-        let planned = lab.request.plan.node(&node.name);
-        let planned = planned.ok_or_else(|| LabError::Node {
-            node: node.name.clone(),
-            reason: "it is not in the plan".to_owned(),
-        })?;
-        let private_key = lab.identities.private_key(&node.name).unwrap_or_default();
-        let context = ServiceContext {
-            node,
-            planned,
-            private_key,
-            peers,
-            tools: &lab.tools,
-        };
-        running.ensure_init(lab).await?;
-        for service in services {
-            running.start_service(context.specification(*service)?).await?;
-            fault::step("service started");
-            ready::service_answers(lab, &node.name, *service).await?;
-        }
-        running.mark_running();
+        start_services(lab, node, services, peers).await?;
         reporter.send(&Progress::Node {
             node: node.name.clone(),
             services: services.iter().map(ToString::to_string).collect(),
             milliseconds: lab.elapsed_milliseconds(),
         });
     }
+    run_commands(lab, node).await
+}
+
+/// Starts what runs in a node that was shut down, as at the start of the lab.
+pub(crate) async fn start_again(lab: &Arc<Lab>, node: &Node) -> Result<(), LabError> {
+    let services = services_by_node(lab).remove(node.name.as_str());
+    let peers = peers_by_node(lab, |_| true).remove(node.name.as_str());
+    match services {
+        Some(services) => start_services(lab, node, &services, &peers.unwrap_or_default()).await,
+        None => Ok(()),
+    }
+}
+
+/// Starts the services of a node, each when the one before answers.
+async fn start_services(
+    lab: &Arc<Lab>,
+    node: &Node,
+    services: &[Service],
+    peers: &[Peer],
+) -> Result<(), LabError> {
+    let running = lab.known_running(&node.name)?;
+    let planned = lab.request.plan.node(&node.name);
+    let planned = planned.ok_or_else(|| LabError::Node {
+        node: node.name.clone(),
+        reason: "it is not in the plan".to_owned(),
+    })?;
+    let private_key = lab.identities.private_key(&node.name).unwrap_or_default();
+    let context = ServiceContext {
+        node,
+        planned,
+        private_key,
+        peers,
+        tools: &lab.tools,
+    };
+    running.ensure_init(lab).await?;
+    for service in services {
+        running.start_service(context.specification(*service)?).await?;
+        fault::step("service started");
+        ready::service_answers(lab, &node.name, *service).await?;
+    }
+    running.mark_running();
+    Ok(())
+}
+
+/// Runs the commands that the file has for a node, one after the other.
+pub(crate) async fn run_commands(lab: &Arc<Lab>, node: &Node) -> Result<(), LabError> {
     for (index, command) in node.exec.iter().enumerate() {
+        let running = lab.known_running(&node.name)?;
         running.ensure_init(lab).await?;
         running.run_command(lab, index + 1, command).await?;
     }
@@ -166,7 +190,7 @@ fn services_by_node(lab: &Lab) -> HashMap<&str, Vec<Service>> {
 }
 
 /// For every `dfaas` node the other ones that links lead to, over switches and routers.
-fn peers_by_node(lab: &Lab, leads: impl Fn(&Link) -> bool) -> HashMap<&str, Vec<Peer>> {
+pub(crate) fn peers_by_node(lab: &Lab, leads: impl Fn(&Link) -> bool) -> HashMap<&str, Vec<Peer>> {
     let topology = &lab.request.topology;
     let group = connected_groups(lab, leads);
     let agents: Vec<(&str, Peer)> = topology

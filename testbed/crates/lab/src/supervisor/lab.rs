@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use dfaas_control::{FunctionInfo, LabDetail, LabState, LinkChange, LinkInfo, NodeInfo, PortInfo};
-use dfaas_model::{DriverKind, Node};
+use dfaas_control::{FunctionInfo, Happening, LabDetail, LabState, LinkChange, LinkInfo, NodeInfo, PortInfo};
+use dfaas_model::{DriverKind, Node, Topology};
 use dfaas_netns::Network;
 use dfaas_process::{NodeReference, Spawner};
 use tokio::sync::watch;
@@ -15,13 +15,20 @@ use crate::keys::Identities;
 use crate::ledger::Ledger;
 use crate::progress::LabRequest;
 use crate::state::StateDirectory;
+use crate::supervisor::events::EventLog;
 use crate::supervisor::links::Links;
 use crate::supervisor::node::RunningNode;
+use crate::supervisor::partitions::Partitions;
+use crate::supervisor::translate;
 use crate::tools::Tools;
 
 /// A lab from its first step to its last.
 pub(crate) struct Lab {
+    /// What the lab was started with; [`Lab::topology`] is what it has become since.
     pub(crate) request: LabRequest,
+    topology: Mutex<Arc<Topology>>,
+    /// Held while a changed file is applied, so that two files do not mix.
+    pub(crate) applying: tokio::sync::Mutex<()>,
     pub(crate) state_directory: StateDirectory,
     pub(crate) tools: Tools,
     pub(crate) ledger: Ledger,
@@ -30,7 +37,9 @@ pub(crate) struct Lab {
     pub(crate) nodes: Vec<RunningNode>,
     began: Instant,
     started: jiff::Timestamp,
-    state: Mutex<LabState>,
+    state: watch::Sender<LabState>,
+    pub(crate) events: Arc<EventLog>,
+    pub(crate) partitions: Partitions,
     network: Mutex<Option<Arc<Network>>>,
     links: Mutex<Option<Links>>,
     warnings: Mutex<Vec<String>>,
@@ -50,14 +59,12 @@ impl Lab {
     ) -> Result<Self, LabError> {
         let ledger = Ledger::open(&state_directory.ledger())?;
         let identities = Identities::derive(&request.topology)?;
-        let nodes = request
-            .topology
-            .nodes
-            .values()
-            .map(|node| RunningNode::new(&node.name))
-            .collect();
+        let nodes = request.topology.nodes.values().map(RunningNode::new).collect();
+        let topology = Mutex::new(Arc::new(request.topology.clone()));
         Ok(Self {
             request,
+            topology,
+            applying: tokio::sync::Mutex::default(),
             state_directory,
             tools,
             ledger,
@@ -66,7 +73,9 @@ impl Lab {
             nodes,
             began: Instant::now(),
             started: jiff::Timestamp::now(),
-            state: Mutex::new(LabState::Starting),
+            state: watch::Sender::new(LabState::Starting),
+            events: Arc::new(EventLog::new()),
+            partitions: Partitions::default(),
             network: Mutex::new(None),
             links: Mutex::new(None),
             warnings: Mutex::new(Vec::new()),
@@ -80,17 +89,47 @@ impl Lab {
         &self.request.topology.name
     }
 
+    /// The topology as it is meant to be now.
+    pub(crate) fn topology(&self) -> Arc<Topology> {
+        Arc::clone(&lock(&self.topology))
+    }
+
+    /// Changes what the topology is meant to be.
+    pub(crate) fn change_topology(&self, change: impl FnOnce(&mut Topology)) {
+        change(Arc::make_mut(&mut lock(&self.topology)));
+    }
+
     /// Since the supervisor began to build the lab.
     pub(crate) fn elapsed_milliseconds(&self) -> u64 {
         u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
     pub(crate) fn set_state(&self, state: LabState) {
-        *lock(&self.state) = state;
+        self.state.send_replace(state);
+        self.events.tell(Happening::Lab { state });
+    }
+
+    /// The state, and word of its changes.
+    pub(crate) fn states(&self) -> watch::Receiver<LabState> {
+        self.state.subscribe()
+    }
+
+    /// Fails unless the lab is there as a whole: while it starts or stops, nothing else may change it.
+    pub(crate) fn must_be_there(&self) -> Result<(), LabError> {
+        match *self.state.borrow() {
+            LabState::Ready | LabState::Failed => Ok(()),
+            state => Err(LabError::NotNow {
+                lab: self.name().to_owned(),
+                state: state.to_string(),
+            }),
+        }
     }
 
     pub(crate) fn warn(&self, message: String) {
         tracing::warn!("{message}");
+        self.events.tell(Happening::Warning {
+            message: message.clone(),
+        });
         lock(&self.warnings).push(message);
     }
 
@@ -109,16 +148,70 @@ impl Lab {
         (lock(&self.network).take(), lock(&self.links).take())
     }
 
+    /// One link as it is now.
+    pub(crate) fn link(&self, name: &str) -> Result<LinkInfo, LabError> {
+        self.with_links(name, |links, topology, network| {
+            links.show(topology, network, name)
+        })
+    }
+
+    /// All links as they are now.
+    pub(crate) fn links(&self) -> Vec<LinkInfo> {
+        let network = self.network();
+        let links = lock(&self.links);
+        links
+            .as_ref()
+            .zip(network)
+            .map(|(links, network)| links.info(&self.topology(), &network))
+            .unwrap_or_default()
+    }
+
     /// Changes a running link; blocks while the kernel works.
     pub(crate) fn change_link(&self, name: &str, change: &LinkChange) -> Result<LinkInfo, LabError> {
+        let info = self.with_links(name, |links, topology, network| {
+            links.change(topology, network, name, change)
+        })?;
+        self.tell_link(&info);
+        Ok(info)
+    }
+
+    pub(crate) fn tell_link(&self, info: &LinkInfo) {
+        self.events.tell(Happening::Link {
+            link: info.name.clone(),
+            up: info.up,
+            backend: info.backend.clone(),
+            forward: info.forward.clone(),
+            backward: info.backward.clone(),
+        });
+    }
+
+    /// The interface in the wire namespace that faces each end of a link.
+    pub(crate) fn midpoints(&self, link: &str) -> Option<[String; 2]> {
+        lock(&self.links).as_ref()?.midpoints(link)
+    }
+
+    pub(crate) fn with_links<T>(
+        &self,
+        name: &str,
+        work: impl FnOnce(&mut Links, &Topology, &Network) -> Result<T, LabError>,
+    ) -> Result<T, LabError> {
+        let topology = self.topology();
+        if topology.link(name).is_none() {
+            let known = topology.links.iter().map(|link| link.name.as_str());
+            return Err(LabError::Unknown {
+                lab: self.name().to_owned(),
+                what: "link",
+                name: name.to_owned(),
+                similar: dfaas_model::closest(name, known).map(str::to_owned),
+            });
+        }
         let no_network = || LabError::Link {
             link: name.to_owned(),
             reason: "the lab has no network".to_owned(),
         };
         let network = self.network().ok_or_else(no_network)?;
         let mut links = lock(&self.links);
-        let links = links.as_mut().ok_or_else(no_network)?;
-        links.change(&self.request.topology, &network, name, change)
+        work(links.as_mut().ok_or_else(no_network)?, &topology, &network)
     }
 
     /// Gives a flapping link a carrier or takes it, unless somebody holds the link as it is; blocks.
@@ -153,25 +246,34 @@ impl Lab {
         let _ = receiver.wait_for(|requested| *requested).await;
     }
 
-    pub(crate) fn knows(&self, node: &str) -> bool {
-        self.request.topology.nodes.contains_key(node)
-    }
-
-    pub(crate) fn similar_node(&self, node: &str) -> Option<&str> {
-        dfaas_model::closest(node, self.request.topology.nodes.keys().map(String::as_str))
+    /// The node's description, or the error that says that there is none.
+    pub(crate) fn known(&self, node: &str) -> Result<Node, LabError> {
+        let topology = self.topology();
+        let nodes = &topology.nodes;
+        nodes.get(node).cloned().ok_or_else(|| LabError::Unknown {
+            lab: self.name().to_owned(),
+            what: "node",
+            name: node.to_owned(),
+            similar: dfaas_model::closest(node, nodes.keys().map(String::as_str)).map(str::to_owned),
+        })
     }
 
     pub(crate) fn running(&self, node: &str) -> Option<&RunningNode> {
         self.nodes.iter().find(|it| it.name == node)
     }
 
+    /// As [`Lab::known`], for the node as it runs.
+    pub(crate) fn known_running(&self, node: &str) -> Result<&RunningNode, LabError> {
+        self.known(node)?;
+        self.running(node).ok_or_else(|| LabError::Node {
+            node: node.to_owned(),
+            reason: "it is not part of the lab".to_owned(),
+        })
+    }
+
     /// Makes sure that a node has an init process, and returns what another process needs to enter it.
     pub(crate) async fn ensure_init(self: &Arc<Self>, node: &str) -> Result<NodeReference, LabError> {
-        let running = self.running(node).ok_or_else(|| LabError::Node {
-            node: node.to_owned(),
-            reason: "no node has this name".to_owned(),
-        })?;
-        running.ensure_init(self).await
+        self.known_running(node)?.ensure_init(self).await
     }
 
     /// See [`RunningNode::check_services`].
@@ -188,14 +290,15 @@ impl Lab {
     }
 
     pub(crate) fn detail(&self) -> LabDetail {
-        let topology = &self.request.topology;
+        let topology = self.topology();
         let network = self.network();
+        let partitions = self.partitions.in_force();
         let links = lock(&self.links);
         let nodes = topology.nodes.values().zip(&self.nodes);
         LabDetail {
             name: topology.name.clone(),
             seed: topology.seed,
-            state: *lock(&self.state),
+            state: *self.state.borrow(),
             pid: i32::try_from(std::process::id()).unwrap_or(0),
             started: self.started.to_string(),
             log_directory: self.state_directory.logs(),
@@ -206,10 +309,16 @@ impl Lab {
             links: links
                 .as_ref()
                 .zip(network)
-                .map(|(links, network)| links.info(topology, &network))
+                .map(|(links, network)| links.info(&topology, &network))
                 .unwrap_or_default(),
+            partitions,
             warnings: lock(&self.warnings).clone(),
         }
+    }
+
+    /// One node as it is now.
+    pub(crate) fn node(&self, name: &str) -> Result<NodeInfo, LabError> {
+        Ok(self.node_info(&self.known(name)?, self.known_running(name)?))
     }
 
     fn node_info(&self, node: &Node, running: &RunningNode) -> NodeInfo {
@@ -251,6 +360,7 @@ impl Lab {
             pid: running.pid(),
             peer_id: self.identities.peer_id(&node.name).map(str::to_owned),
             services: running.services(),
+            limits: translate::limits_for_people(&running.limits()),
             labels: node.labels.clone().into_iter().collect(),
         }
     }

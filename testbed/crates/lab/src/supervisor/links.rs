@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use dfaas_control::{LinkChange, LinkEndInfo, LinkInfo};
 use dfaas_model::{Backend, Contradiction, Impairment, Link, Topology};
-use dfaas_netns::{KernelFeatures, Midpoint, Network};
+use dfaas_netns::{KernelFeatures, Midpoint, NearEnd, Network, NewVeth};
 use dfaas_wire::{Direction, Engine, LinkSpec, LinkStatistics, Scheduling};
 
 use crate::error::LabError;
 use crate::supervisor::network::{Midpoints, WIRE_NAMESPACE};
-use crate::supervisor::{kernel, translate};
+use crate::supervisor::{kernel, settings, translate};
 
 /// Largest packet of a link that does not say, as planned.
 const DEFAULT_MTU: u32 = 1_500;
@@ -59,6 +59,8 @@ pub(crate) struct Links {
     midpoints: Midpoints,
     running: BTreeMap<String, RunningLink>,
     engine: Option<Engine>,
+    /// How many ends have been moved so far; names of midpoints are not used twice.
+    moves: u32,
 }
 
 impl Links {
@@ -85,6 +87,7 @@ impl Links {
             midpoints: Midpoints::new(),
             running,
             engine: None,
+            moves: 0,
         })
     }
 
@@ -119,13 +122,17 @@ impl Links {
             network.shape(first, second, &forward, &backward)?;
         }
         if !for_engine.is_empty() {
-            let sockets = network.enter(WIRE_NAMESPACE, || dfaas_wire::open_sockets(1))??;
-            self.engine = Some(Engine::start(sockets, topology.seed, for_engine)?);
+            self.engine = Some(start_engine(network, topology.seed, for_engine)?);
         }
         for link in topology.links.iter().filter(|link| link.down) {
             self.set_carrier(network, &link.name, false)?;
         }
         Ok(())
+    }
+
+    /// The interfaces in the wire namespace that face the two ends of a link.
+    pub(crate) fn midpoints(&self, link: &str) -> Option<[String; 2]> {
+        self.midpoints.get(link).cloned()
     }
 
     /// How many links each carrier has.
@@ -158,6 +165,17 @@ impl Links {
             .collect()
     }
 
+    /// One link as it is now.
+    pub(crate) fn show(
+        &self,
+        topology: &Topology,
+        network: &Network,
+        name: &str,
+    ) -> Result<LinkInfo, LabError> {
+        let link = topology.link(name).ok_or_else(|| unknown(name))?;
+        Ok(self.link_info(link, network, &self.read_counters(network)))
+    }
+
     /// Changes a link while packets flow; what waits in it is not lost.
     pub(crate) fn change(
         &mut self,
@@ -168,20 +186,144 @@ impl Links {
     ) -> Result<LinkInfo, LabError> {
         let link = topology.link(name).ok_or_else(|| unknown(name))?;
         let running = self.running.get(&link.name).ok_or_else(|| unknown(name))?;
-        let (carrier, replays, was_up) = (running.carrier, running.replays, running.up);
-        let (forward, backward) = if change.reset {
-            (&link.forward, &link.backward)
+        let was_up = running.up;
+        let before = if change.reset {
+            [link.forward.clone(), link.backward.clone()]
         } else {
-            (&running.forward, &running.backward)
+            [running.forward.clone(), running.backward.clone()]
         };
-        let forward = change.forward.applied_to(forward);
-        let backward = change.backward.applied_to(backward);
-        refuse_contradictions(topology, link, [&forward, &backward])?;
-        self.reimpair(topology, network, link, carrier, [&forward, &backward])?;
+        let held = change.up.is_some() || (running.held && !change.reset);
+        let impairments = settings::changed(link, before, change)?;
+        refuse_contradictions(topology, link, impairments.each_ref())?;
         let up = change
             .up
             .unwrap_or(if change.reset { !link.down } else { was_up });
-        let held = change.up.is_some() || (running.held && !change.reset);
+        self.put(topology, network, link, impairments, (up, held))
+    }
+
+    /// Gives a link other impairments than it has; whether it is up stays.
+    pub(crate) fn reimpair_to(
+        &mut self,
+        topology: &Topology,
+        network: &Network,
+        name: &str,
+        impairments: [Impairment; 2],
+    ) -> Result<LinkInfo, LabError> {
+        let link = topology.link(name).ok_or_else(|| unknown(name))?;
+        let running = self.running.get(&link.name).ok_or_else(|| unknown(name))?;
+        let carrier = (running.up, running.held);
+        self.put(topology, network, link, impairments, carrier)
+    }
+
+    /// Whether a link could do this, without doing it.
+    pub(crate) fn could(
+        &self,
+        topology: &Topology,
+        name: &str,
+        impairments: [&Impairment; 2],
+    ) -> Result<(), LabError> {
+        let link = topology.link(name).ok_or_else(|| unknown(name))?;
+        match missing_for(impairments, &self.features) {
+            Some(missing) if link.backend == Backend::Tc => Err(kernel_cannot(link, missing)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Takes the end of a link that moves out of its switch; the other end loses its carrier.
+    pub(crate) fn unplug(&mut self, network: &Network, before: &Link, after: &Link) -> Result<(), LabError> {
+        let [first, second] = self
+            .midpoints
+            .get(&before.name)
+            .ok_or_else(|| unknown(&before.name))?
+            .clone();
+        for midpoint in [&first, &second] {
+            network.set_interface_up(WIRE_NAMESPACE, midpoint, false)?;
+        }
+        match self.running.get(&before.name).map(|it| it.carrier) {
+            Some(Carrier::Wire) => {
+                if let Some(engine) = &self.engine {
+                    engine.remove_link(&before.name)?;
+                }
+            }
+            _ => {
+                let [first, second] = self.midpoints_of(&before.name)?;
+                network.unshape(first, second)?;
+            }
+        }
+        let moved = moved_end(before, after);
+        let old = &before.endpoints[moved];
+        let midpoint = [&first, &second][moved];
+        network.remove_veth((&old.node, &old.interface), (WIRE_NAMESPACE, midpoint))?;
+        Ok(())
+    }
+
+    /// Puts it into another one, with the impairments it had.
+    pub(crate) fn plug(
+        &mut self,
+        topology: &Topology,
+        network: &Network,
+        before: &Link,
+        after: &Link,
+    ) -> Result<LinkInfo, LabError> {
+        let running = self
+            .running
+            .remove(&before.name)
+            .ok_or_else(|| unknown(&before.name))?;
+        let mut midpoints = self
+            .midpoints
+            .remove(&before.name)
+            .ok_or_else(|| unknown(&before.name))?;
+        let moved = moved_end(before, after);
+        let end = &after.endpoints[moved];
+        self.moves += 1;
+        midpoints[moved] = format!("m{}", self.moves);
+        network.add_veth(&NewVeth {
+            namespace: &end.node,
+            near: NearEnd {
+                namespace: 0,
+                interface: end.interface.clone(),
+                mac: moved_mac(self.moves),
+                mtu: after.mtu.unwrap_or(DEFAULT_MTU),
+                bridge_port: true,
+                segmentation_offload: self.segmentation_offload(&after.name),
+            },
+            wire: WIRE_NAMESPACE,
+            midpoint: &midpoints[moved],
+        })?;
+        let still = midpoints[1 - moved].clone();
+        self.midpoints.insert(after.name.clone(), midpoints);
+        let now = Link {
+            forward: running.forward.clone(),
+            backward: running.backward.clone(),
+            ..after.clone()
+        };
+        match (running.carrier, &self.engine) {
+            (Carrier::Wire, Some(engine)) => engine.add_link(self.engine_link(topology, &now, network)?)?,
+            (Carrier::Wire, None) => return Err(unknown(&after.name)),
+            (Carrier::Tc, _) => {
+                let [first, second] = self.midpoints_of(&after.name)?;
+                let [forward, backward] =
+                    kernel::terms([&now.forward, &now.backward], topology.seed, &now.name);
+                network.shape(first, second, &forward, &backward)?;
+            }
+        }
+        network.set_interface_up(WIRE_NAMESPACE, &still, true)?;
+        let up = RunningLink { up: true, ..running };
+        self.running.insert(after.name.clone(), up);
+        Ok(self.link_info(after, network, &self.read_counters(network)))
+    }
+
+    fn put(
+        &mut self,
+        topology: &Topology,
+        network: &Network,
+        link: &Link,
+        [forward, backward]: [Impairment; 2],
+        (up, held): (bool, bool),
+    ) -> Result<LinkInfo, LabError> {
+        let running = self.running.get(&link.name).ok_or_else(|| unknown(&link.name))?;
+        let (was_up, replays) = (running.up, running.replays);
+        let carrier = self.reimpair(topology, network, link, [&forward, &backward])?;
         if up != was_up {
             self.set_carrier(network, &link.name, up)?;
         }
@@ -196,7 +338,7 @@ impl Links {
                 held,
             },
         );
-        Ok(self.link_info(link, network, &self.read_counters(network)))
+        self.show(topology, network, &link.name)
     }
 
     /// As [`Links::change`] of the carrier alone, for a link that flaps; nothing if somebody holds it.
@@ -228,33 +370,57 @@ impl Links {
         }
     }
 
+    /// Returns who carries the link from now on.
     fn reimpair(
-        &self,
+        &mut self,
         topology: &Topology,
         network: &Network,
         link: &Link,
-        carrier: Carrier,
         [forward, backward]: [&Impairment; 2],
-    ) -> Result<(), LabError> {
+    ) -> Result<Carrier, LabError> {
+        let carrier = self.running.get(&link.name).map(|it| it.carrier);
         match (carrier, &self.engine) {
-            (Carrier::Wire, Some(engine)) => {
+            (Some(Carrier::Wire), Some(engine)) => {
                 engine.set(&link.name, Direction::Forward, translate::for_engine(forward))?;
                 engine.set(&link.name, Direction::Backward, translate::for_engine(backward))?;
+                return Ok(Carrier::Wire);
             }
-            (Carrier::Wire, None) => return Err(unknown(&link.name)),
-            (Carrier::Tc, _) => {
-                if let Some(missing) = missing_for([forward, backward], &self.features) {
-                    let reason =
-                        format!("its backend is `tc`, and {missing}; give it `backend: wire` in the file");
-                    return Err(LabError::Link {
-                        link: link.name.clone(),
-                        reason,
-                    });
-                }
-                let [first, second] = self.midpoints_of(&link.name)?;
-                let [forward, backward] = kernel::terms([forward, backward], topology.seed, &link.name);
-                network.reshape(first, second, &forward, &backward)?;
-            }
+            (Some(Carrier::Tc), _) => {}
+            _ => return Err(unknown(&link.name)),
+        }
+        let Some(missing) = missing_for([forward, backward], &self.features) else {
+            let [first, second] = self.midpoints_of(&link.name)?;
+            let [forward, backward] = kernel::terms([forward, backward], topology.seed, &link.name);
+            network.reshape(first, second, &forward, &backward)?;
+            return Ok(Carrier::Tc);
+        };
+        if link.backend == Backend::Tc {
+            return Err(kernel_cannot(link, missing));
+        }
+        self.hand_over(topology, network, link, [forward, backward])?;
+        Ok(Carrier::Wire)
+    }
+
+    /// From the kernel to the engine, which is started if this is its first link. Packets that wait in the kernel's
+    /// queues are lost.
+    fn hand_over(
+        &mut self,
+        topology: &Topology,
+        network: &Network,
+        link: &Link,
+        [forward, backward]: [&Impairment; 2],
+    ) -> Result<(), LabError> {
+        let changed = Link {
+            forward: forward.clone(),
+            backward: backward.clone(),
+            ..link.clone()
+        };
+        let specification = self.engine_link(topology, &changed, network)?;
+        let [first, second] = self.midpoints_of(&link.name)?;
+        network.unshape(first, second)?;
+        match &self.engine {
+            Some(engine) => engine.add_link(specification)?,
+            None => self.engine = Some(start_engine(network, topology.seed, vec![specification])?),
         }
         Ok(())
     }
@@ -341,6 +507,11 @@ impl Links {
     }
 }
 
+fn start_engine(network: &Network, seed: u64, links: Vec<LinkSpec>) -> Result<Engine, LabError> {
+    let sockets = network.enter(WIRE_NAMESPACE, || dfaas_wire::open_sockets(1))??;
+    Ok(Engine::start(sockets, seed, links)?)
+}
+
 fn carrier_of(link: &Link, features: &KernelFeatures) -> Result<Carrier, LabError> {
     match (link.backend, missing_for_link(link, features)) {
         (Backend::Wire, _) | (Backend::Auto, Some(_)) => Ok(Carrier::Wire),
@@ -384,10 +555,30 @@ fn refuse_contradictions(
     });
     match found {
         None => Ok(()),
-        Some(Contradiction { message, remedy, .. }) => Err(LabError::Link {
-            link: link.name.clone(),
-            reason: format!("{message}; {remedy}"),
-        }),
+        Some(Contradiction { message, remedy, .. }) => Err(LabError::Setting(format!(
+            "link `{}`: {message}; {remedy}",
+            link.name
+        ))),
+    }
+}
+
+/// Which end of a link is at another node afterwards.
+fn moved_end(before: &Link, after: &Link) -> usize {
+    usize::from(before.endpoints[0].node == after.endpoints[0].node)
+}
+
+/// The hardware address of a switch's new port: of the range of those in a plan, from its end.
+fn moved_mac(number: u32) -> [u8; 6] {
+    let [a, b, c, d] = (u32::MAX - number).to_be_bytes();
+    [0x02, 0xdf, a, b, c, d]
+}
+
+fn kernel_cannot(link: &Link, missing: &str) -> LabError {
+    LabError::Link {
+        link: link.name.clone(),
+        reason: format!(
+            "its backend is `tc`, and {missing}; leave `backend` out of the file, or use `backend: wire`"
+        ),
     }
 }
 

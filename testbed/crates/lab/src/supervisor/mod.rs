@@ -1,18 +1,25 @@
 //! The process that owns a lab: it builds it, serves its control API, and undoes everything at the end.
 
 mod api;
+mod apply;
 mod bring_up;
+mod capture;
 mod environment;
+mod events;
 mod flap;
 mod kernel;
 mod lab;
 pub(crate) mod links;
 pub(crate) mod network;
 mod node;
+mod partitions;
+mod power;
 mod probe;
 mod ready;
 mod reporter;
+mod roam;
 mod services;
+mod settings;
 mod splice;
 mod teardown;
 mod translate;
@@ -153,6 +160,7 @@ async fn start(lab: &Arc<Lab>, reporter: &Reporter, tasks: &mut JoinSet<()>) -> 
     let listener = api::listen(&lab.state_directory.control_socket())?;
     tasks.spawn(api::serve(listener, Arc::clone(lab)));
     fault::step("control API served");
+    tasks.spawn(events::tell_drops(Arc::clone(lab)));
     let ports = bring_up::bind_ports(lab).await?;
     fault::step("ports bound");
     bring_up::build_network(lab, reporter).await?;

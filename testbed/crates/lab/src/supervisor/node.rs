@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use dfaas_control::{NodeState, ServiceInfo};
+use dfaas_control::{Happening, NodeState, ServiceInfo};
 use dfaas_model::Node;
 use dfaas_process::{
     Bind, Cgroup, CgroupDirectory, CgroupReference, Event, ExitStatus, Hierarchies, Init, InitSpec, Limits,
@@ -28,6 +28,8 @@ const INIT_LIMIT: Duration = Duration::from_secs(60);
 /// One node.
 pub(crate) struct RunningNode {
     pub(crate) name: String,
+    /// Held while the node is being changed, so that two changes come one after the other.
+    pub(crate) turn: tokio::sync::Mutex<()>,
     /// Held while an init is being started, so that two callers do not start two.
     starting: Arc<tokio::sync::Mutex<()>>,
     inner: Arc<Mutex<Inner>>,
@@ -36,8 +38,12 @@ pub(crate) struct RunningNode {
 #[derive(Default)]
 struct Inner {
     running: bool,
+    /// Shut down on purpose: nothing is started in it until it is started again.
+    off: bool,
+    paused: bool,
+    limits: dfaas_model::Limits,
     init: Option<Arc<Init>>,
-    cgroup: Option<Cgroup>,
+    cgroup: Option<Arc<Cgroup>>,
     ended: Option<ExitStatus>,
     services: IndexMap<String, Service>,
 }
@@ -51,17 +57,24 @@ struct Service {
 }
 
 impl RunningNode {
-    pub(crate) fn new(name: &str) -> Self {
+    pub(crate) fn new(node: &Node) -> Self {
+        let inner = Inner {
+            limits: node.limits.clone(),
+            ..Inner::default()
+        };
         Self {
-            name: name.to_owned(),
+            name: node.name.clone(),
+            turn: tokio::sync::Mutex::default(),
             starting: Arc::default(),
-            inner: Arc::default(),
+            inner: Arc::new(Mutex::new(inner)),
         }
     }
 
     pub(crate) fn state(&self) -> NodeState {
         let inner = lock(&self.inner);
         match (&inner.init, inner.ended, inner.running) {
+            _ if inner.off => NodeState::Stopped,
+            _ if inner.paused => NodeState::Paused,
             (None, ..) => NodeState::Idle,
             (Some(_), Some(_), _) => NodeState::Stopped,
             (Some(_), None, true) => NodeState::Running,
@@ -95,6 +108,8 @@ impl RunningNode {
         {
             let inner = lock(&self.inner);
             match (&inner.init, inner.ended) {
+                _ if inner.off => return Err(self.error("it is stopped".to_owned())),
+                _ if inner.paused => return Err(self.error("it is paused".to_owned())),
                 (Some(_), Some(status)) => return Err(self.error(format!("its init has ended ({status})"))),
                 (Some(init), None) => return Ok(init.reference()),
                 (None, _) => {}
@@ -158,8 +173,7 @@ impl RunningNode {
         number: usize,
         command: &str,
     ) -> Result<(), LabError> {
-        let node = lab.request.topology.nodes.get(&self.name);
-        let env = node.map(|node| node.env.clone()).unwrap_or_default();
+        let env = lab.known(&self.name)?.env;
         let name = format!("exec-{number}");
         let specification = ServiceSpec {
             name: name.clone(),
@@ -205,6 +219,86 @@ impl RunningNode {
         }
     }
 
+    /// What it may use of the machine.
+    pub(crate) fn limits(&self) -> dfaas_model::Limits {
+        lock(&self.inner).limits.clone()
+    }
+
+    /// Whether nothing can be started in it: it was shut down, or its init has ended by itself.
+    pub(crate) fn is_off(&self) -> bool {
+        let inner = lock(&self.inner);
+        inner.off || inner.ended.is_some()
+    }
+
+    pub(crate) fn is_paused(&self) -> bool {
+        lock(&self.inner).paused
+    }
+
+    /// Ends all that runs in the node: in good order within `grace`, or at once without. Its namespace and its links
+    /// stay.
+    pub(crate) async fn power_off(&self, grace: Option<Duration>) -> Result<(), LabError> {
+        let starting = Arc::clone(&self.starting).lock_owned().await;
+        let inner = Arc::clone(&self.inner);
+        let ended = tokio::task::spawn_blocking(move || {
+            let _starting = starting;
+            end_processes(&inner, grace)
+        });
+        ended.await.map_err(|error| self.error(error.to_string()))??;
+        Ok(())
+    }
+
+    /// Forgets the life before: something can be started in it again.
+    pub(crate) fn power_on(&self) {
+        let mut inner = lock(&self.inner);
+        (inner.off, inner.running, inner.ended, inner.init) = (false, false, None, None);
+        inner.services.clear();
+    }
+
+    /// Holds all that runs in the node where it is, or lets it go on.
+    pub(crate) async fn pause(&self, paused: bool) -> Result<(), LabError> {
+        let inner = Arc::clone(&self.inner);
+        let name = self.name.clone();
+        let done = tokio::task::spawn_blocking(move || {
+            let cgroup = lock(&inner).cgroup.clone();
+            if let Some(cgroup) = cgroup {
+                if !cgroup.can_freeze() {
+                    return Err(LabError::MachineCannot {
+                        what: format!("node `{name}` cannot be paused: it has no control group of its own"),
+                        remedy: "`dfaas-testbed doctor` tells what control groups need".to_owned(),
+                    });
+                }
+                if paused { cgroup.freeze()? } else { cgroup.thaw()? }
+            }
+            lock(&inner).paused = paused;
+            Ok(())
+        });
+        done.await.map_err(|error| self.error(error.to_string()))?
+    }
+
+    /// Changes what the node may use, now and when it is started again.
+    pub(crate) async fn limit(&self, limits: dfaas_model::Limits) -> Result<(), LabError> {
+        let inner = Arc::clone(&self.inner);
+        let name = self.name.clone();
+        let done = tokio::task::spawn_blocking(move || {
+            let (cgroup, before) = {
+                let inner = lock(&inner);
+                (inner.cgroup.clone(), limits_of(&inner.limits))
+            };
+            if let Some(cgroup) = cgroup {
+                let refused = cgroup.change_limits(&before, &limits_of(&limits))?;
+                if let Some(first) = refused.first() {
+                    // All or nothing: what was changed already goes back.
+                    drop(cgroup.change_limits(&limits_of(&limits), &before));
+                    let reason = first.to_string();
+                    return Err(LabError::Node { node: name, reason });
+                }
+            }
+            lock(&inner).limits = limits;
+            Ok(())
+        });
+        done.await.map_err(|error| self.error(error.to_string()))?
+    }
+
     /// Ends the node and returns what is left of it, in words.
     pub(crate) async fn stop(&self, grace: Duration) -> Vec<String> {
         let _starting = self.starting.lock().await;
@@ -217,6 +311,10 @@ impl RunningNode {
         }
         let stopped = tokio::task::spawn_blocking(move || {
             let mut left = Vec::new();
+            // What stands still can neither end in good order nor answer.
+            if let Some(Err(error)) = cgroup.as_ref().map(|cgroup| cgroup.thaw()) {
+                left.push(error.to_string());
+            }
             if let Some(Err(error)) = init.map(|init| init.shutdown(grace)) {
                 left.push(error.to_string());
             }
@@ -238,33 +336,67 @@ impl RunningNode {
     }
 }
 
+fn end_processes(inner: &Mutex<Inner>, grace: Option<Duration>) -> Result<(), LabError> {
+    let (init, cgroup) = {
+        let mut inner = lock(inner);
+        inner.off = true; // before its end, which is on purpose
+        (inner.init.clone(), inner.cgroup.clone())
+    };
+    let thaw = || cgroup.as_ref().map_or(Ok(()), |cgroup| cgroup.thaw());
+    if let Some(init) = init {
+        match grace {
+            Some(grace) => {
+                thaw()?; // what stands still cannot end in good order
+                init.shutdown(grace)?;
+            }
+            None => {
+                init.kill();
+                thaw()?;
+                init.shutdown(Duration::ZERO)?; // waits
+            }
+        }
+    }
+    if let Some(cgroup) = cgroup {
+        cgroup.kill_all()?;
+        // Linux 6.14 and later kill what is born into a group that was emptied by `cgroup.kill` once, so the next start
+        // makes a new one.
+        cgroup.remove()?;
+    }
+    let mut inner = lock(inner);
+    (inner.init, inner.cgroup) = (None, None);
+    (inner.running, inner.paused) = (false, false);
+    Ok(())
+}
+
 fn start_init(lab: &Arc<Lab>, name: &str, inner: &Arc<Mutex<Inner>>) -> Result<NodeReference, LabError> {
     let error = |reason: &str| LabError::Node {
         node: name.to_owned(),
         reason: reason.to_owned(),
     };
-    let topology = &lab.request.topology;
-    let node = topology
-        .nodes
-        .get(name)
-        .ok_or_else(|| error("no node has this name"))?;
+    let node = lab.known(name)?;
     let network = lab.network().ok_or_else(|| error("the lab has no network"))?;
     let namespace = network
         .namespace(name)
         .ok_or_else(|| error("it has no namespace"))?;
-    let cgroup = make_cgroup(lab, node)?;
-    let reference = cgroup.reference().clone();
-    lock(inner).cgroup = Some(cgroup);
+    let reference = {
+        let mut inner = lock(inner);
+        if inner.cgroup.is_none() {
+            inner.cgroup = Some(Arc::new(make_cgroup(lab, &node.name, &inner.limits)?));
+        }
+        inner.cgroup.as_ref().map(|cgroup| cgroup.reference().clone())
+    };
     fault::step("cgroup made");
-    let specification = init_specification(lab, node, namespace, reference)?;
-    let events = Arc::clone(inner);
+    let specification = init_specification(lab, &node, namespace, reference)?;
+    let (events, told) = (Arc::clone(inner), Arc::clone(&lab.events));
     let weak_lab = Arc::downgrade(lab);
     let node_name = name.to_owned();
     let init = lab.spawner.spawn_init(specification, move |event| {
         if let (Event::Warning { text }, Some(lab)) = (&event, weak_lab.upgrade()) {
             lab.warn(format!("node `{node_name}`: {text}"));
         }
-        note(&mut lock(&events), event);
+        if let Some(happening) = note(&mut lock(&events), &node_name, event) {
+            told.tell(happening);
+        }
     })?;
     fault::step("init started");
     init.wait_ready(INIT_LIMIT)?;
@@ -275,13 +407,8 @@ fn start_init(lab: &Arc<Lab>, name: &str, inner: &Arc<Mutex<Inner>>) -> Result<N
 }
 
 /// The node's control group, with its limits; its end is in the ledger before it exists.
-fn make_cgroup(lab: &Lab, node: &Node) -> Result<Cgroup, LabError> {
-    let path = format!("dfaas-testbed/{}/{}", lab.name(), node.name);
-    let limits = Limits {
-        cpus: node.limits.cpus,
-        memory_bytes: node.limits.memory_bytes,
-        pids: node.limits.pids,
-    };
+fn make_cgroup(lab: &Lab, node: &str, limits: &dfaas_model::Limits) -> Result<Cgroup, LabError> {
+    let path = format!("dfaas-testbed/{}/{node}", lab.name());
     let hierarchies = Hierarchies::detect()?;
     let directories = hierarchies
         .bases
@@ -296,18 +423,26 @@ fn make_cgroup(lab: &Lab, node: &Node) -> Result<Cgroup, LabError> {
             directories: directories.collect(),
         },
     })?;
-    let (cgroup, not_applied) = Cgroup::create_in(&hierarchies, &path, &limits)?;
+    let (cgroup, not_applied) = Cgroup::create_in(&hierarchies, &path, &limits_of(limits))?;
     for missing in not_applied {
-        lab.warn(format!("node `{}`: {missing}", node.name));
+        lab.warn(format!("node `{node}`: {missing}"));
     }
     Ok(cgroup)
+}
+
+fn limits_of(limits: &dfaas_model::Limits) -> Limits {
+    Limits {
+        cpus: limits.cpus,
+        memory_bytes: limits.memory_bytes,
+        pids: limits.pids,
+    }
 }
 
 fn init_specification(
     lab: &Lab,
     node: &Node,
     namespace: BorrowedFd<'_>,
-    cgroup: CgroupReference,
+    cgroup: Option<CgroupReference>,
 ) -> Result<InitSpec, LabError> {
     let make = |path: PathBuf| match std::fs::create_dir_all(&path) {
         Ok(()) => Ok(path),
@@ -335,19 +470,19 @@ fn init_specification(
             read_only: volume.read_only,
         });
     }
-    specification.cgroup = Some(cgroup);
+    specification.cgroup = cgroup;
     Ok(specification)
 }
 
-/// Keeps the state of a node's services up to date.
-fn note(inner: &mut Inner, event: Event) {
-    match event {
+/// Keeps the state of a node's services up to date; returns what is to be told of it.
+fn note(inner: &mut Inner, node: &str, event: Event) -> Option<Happening> {
+    let (service, status) = match event {
         Event::ServiceStarted {
             name, pid, restarts, ..
         } => {
-            if let Some(service) = inner.services.get_mut(&name) {
-                (service.state, service.pid, service.restarts) = ("running", Some(pid), restarts);
-            }
+            let service = inner.services.get_mut(&name)?;
+            (service.state, service.pid, service.restarts) = ("running", Some(pid), restarts);
+            (name, None)
         }
         Event::ServiceExited {
             name,
@@ -355,22 +490,36 @@ fn note(inner: &mut Inner, event: Event) {
             will_restart_in,
         } => {
             tracing::info!(service = name, %status, "a service ended");
-            if let Some(service) = inner.services.get_mut(&name) {
-                service.state = if will_restart_in.is_some() {
-                    "restarting"
-                } else {
-                    "stopped"
-                };
-                service.pid = None;
-                service.ended = Some(status);
-            }
+            let service = inner.services.get_mut(&name)?;
+            service.state = if will_restart_in.is_some() {
+                "restarting"
+            } else {
+                "stopped"
+            };
+            service.pid = None;
+            service.ended = Some(status);
+            (name, Some(status.to_string()))
         }
         Event::InitExited { status } => {
             inner.ended = Some(status);
             for service in inner.services.values_mut() {
                 (service.state, service.pid) = ("stopped", None);
             }
+            // On purpose it is told by who did it.
+            return (!inner.off).then(|| Happening::Node {
+                node: node.to_owned(),
+                state: NodeState::Stopped,
+                reason: Some(format!("its init has ended ({status})")),
+            });
         }
-        _ => {}
-    }
+        _ => return None,
+    };
+    let now = inner.services.get(&service)?;
+    Some(Happening::Service {
+        node: node.to_owned(),
+        state: now.state.to_owned(),
+        restarts: now.restarts,
+        service,
+        status,
+    })
 }

@@ -1,18 +1,21 @@
 //! When a `dfaas` node is ready: its proxy answers, each of its functions has run once through the proxy, and its
 //! agent knows every agent it can reach.
 
-use std::sync::Arc;
+use std::collections::{BTreeSet, HashSet};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use dfaas_agent_api::metrics;
-use dfaas_model::{Node, Service};
+use dfaas_control::LabState;
+use dfaas_model::{Node, NodeKind, Service};
 use dfaas_netns::Network;
+use futures::future::try_join_all;
 use tokio::time::{Instant, sleep};
 
 use crate::error::LabError;
-use crate::supervisor::lab::Lab;
-use crate::supervisor::probe;
+use crate::supervisor::lab::{Lab, lock};
 use crate::supervisor::services::port;
+use crate::supervisor::{bring_up, probe};
 
 /// How long a node may take from its first service to ready. Fifty nodes on two cores need a good part of it.
 const LIMIT: Duration = Duration::from_secs(120);
@@ -44,6 +47,57 @@ pub(crate) async fn service_answers(lab: &Lab, node: &str, service: Service) -> 
             ));
         }
         sleep(SERVICE_INTERVAL).await;
+    }
+}
+
+/// Waits until the lab and each of its nodes that runs is ready; returns how many agents know each other.
+///
+/// # Errors
+/// When that takes longer than `limit`: which nodes are not ready.
+pub(crate) async fn whole_lab(lab: &Lab, limit: Duration) -> Result<usize, LabError> {
+    let waiting: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::from(["the lab itself".to_owned()]));
+    let wait = async {
+        let mut states = lab.states();
+        // The sender is in the lab, so waiting cannot fail.
+        let _ = states
+            .wait_for(|state| matches!(state, LabState::Ready | LabState::Failed))
+            .await;
+        let peers = bring_up::peers_by_node(lab, |link| !link.down);
+        let runs = |name: &str| {
+            lab.running(name)
+                .is_some_and(|it| !it.is_off() && !it.is_paused())
+        };
+        let topology = lab.topology();
+        let agents = topology
+            .nodes
+            .values()
+            .filter(|node| node.kind == NodeKind::Dfaas && runs(&node.name));
+        *lock(&waiting) = agents
+            .clone()
+            .map(|node| format!("node `{}`", node.name))
+            .collect();
+        let running: HashSet<&str> = agents
+            .clone()
+            .filter_map(|node| lab.identities.peer_id(&node.name))
+            .collect();
+        try_join_all(agents.clone().map(|node| async {
+            functions_answer(lab, node).await?;
+            let known = peers.get(node.name.as_str()).into_iter().flatten();
+            let expected = known.filter(|peer| running.contains(peer.peer_id.as_str()));
+            agent_knows_peers(lab, &node.name, expected.count()).await?;
+            lock(&waiting).remove(&format!("node `{}`", node.name));
+            Ok::<_, LabError>(())
+        }))
+        .await?;
+        Ok(agents.count())
+    };
+    match tokio::time::timeout(limit, wait).await {
+        Ok(ready) => ready,
+        Err(_) => Err(LabError::NotReady {
+            lab: lab.name().to_owned(),
+            seconds: limit.as_secs_f64(),
+            waiting: lock(&waiting).iter().cloned().collect(),
+        }),
     }
 }
 

@@ -1,7 +1,9 @@
 //! One direction's impairments in the words of the file and of the engine; those of the kernel are in `kernel`.
 
-use dfaas_model::units::QueueLimit;
-use dfaas_model::{GilbertElliott, Impairment, LossModel, Playback, QueueDiscipline, Trace, TraceStep};
+use dfaas_model::units::{ByteSize, QueueLimit};
+use dfaas_model::{
+    GilbertElliott, Impairment, Limits, LossModel, Playback, QueueDiscipline, Trace, TraceStep,
+};
 use dfaas_wire::{Replay, ReplayStep};
 use serde_json::{Map, Value, json};
 
@@ -81,6 +83,21 @@ pub fn for_people(impairment: &Impairment) -> Map<String, Value> {
         .into_iter()
         .map(|(key, value)| (key.to_owned(), json!(value)))
         .collect()
+}
+
+/// Limits by the keys of a topology file; what is not limited is left out.
+pub(crate) fn limits_for_people(limits: &Limits) -> Map<String, Value> {
+    let mut map = Map::new();
+    if let Some(cpus) = limits.cpus {
+        map.insert("cpus".to_owned(), json!(cpus));
+    }
+    if let Some(bytes) = limits.memory_bytes {
+        map.insert("memory".to_owned(), json!(ByteSize(bytes).to_string()));
+    }
+    if let Some(pids) = limits.pids {
+        map.insert("pids".to_owned(), json!(pids));
+    }
+    map
 }
 
 #[cfg(test)]

@@ -153,18 +153,69 @@ pub enum EventAction {
         /// Node names; a node is in one group at most.
         groups: Vec<Vec<String>>,
     },
+    /// All partitions end.
+    Heal,
+    /// A client roams to another access point.
+    Move {
+        /// Node name; it has one link.
+        client: String,
+        /// The switch it moves to.
+        to: String,
+        /// Where the topology has it, for the way back.
+        from: String,
+        /// How long it has no carrier.
+        #[serde(with = "duration_text")]
+        gap: Duration,
+    },
 }
 
 /// What can be done to a node. Its links stay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum NodeAction {
-    /// Its services are ended in good order.
+    /// It is shut down: its services are ended in good order, then all else that runs in it.
     Stop,
-    /// Its services are started.
+    /// It is started, with its services.
     Start,
-    /// Its services are killed.
+    /// It is shut down and started again.
+    Restart,
+    /// All that runs in it is killed at once, as by a power failure.
     Kill,
+    /// All that runs in it stands still.
+    Pause,
+    /// What stood still goes on.
+    Resume,
+}
+
+impl NodeAction {
+    /// The word in files and commands.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            NodeAction::Stop => "stop",
+            NodeAction::Start => "start",
+            NodeAction::Restart => "restart",
+            NodeAction::Kill => "kill",
+            NodeAction::Pause => "pause",
+            NodeAction::Resume => "resume",
+        }
+    }
+
+    /// What makes up for it, if anything does.
+    #[must_use]
+    pub fn undone_by(self) -> Option<NodeAction> {
+        match self {
+            NodeAction::Stop | NodeAction::Kill => Some(NodeAction::Start),
+            NodeAction::Pause => Some(NodeAction::Resume),
+            NodeAction::Start | NodeAction::Restart | NodeAction::Resume => None,
+        }
+    }
+}
+
+impl fmt::Display for NodeAction {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.pad(self.as_str())
+    }
 }
 
 /// What must come out, in every repetition.

@@ -115,7 +115,7 @@ pub(crate) struct StageFile {
     pub(crate) duration: Value,
 }
 
-/// Something that happens: exactly one of `link`, `node` and `partition`.
+/// Something that happens: exactly one of `link`, `node`, `partition`, `move` and `do: heal`.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct EventFile {
@@ -130,14 +130,22 @@ pub(crate) struct EventFile {
     pub(crate) set: Option<Spanned<LinkChangeFile>>,
     /// The node to which something is done.
     pub(crate) node: Option<Value>,
-    /// What is done: `up` or `down` to a link; `stop`, `start` or `kill` to a node.
+    /// What is done: `up` or `down` to a link; `stop`, `start`, `restart`, `kill`, `pause` or `resume` to a node; `heal`
+    /// alone ends all partitions.
     #[serde(rename = "do")]
     pub(crate) deed: Option<Spanned<DeedFile>>,
-    /// Groups of nodes that cannot reach each other.
+    /// The client that moves to another switch; with `for`, it moves back.
+    #[serde(rename = "move")]
+    pub(crate) client: Option<Value>,
+    /// The switch it moves to.
+    pub(crate) to: Option<Value>,
+    /// How long it has no carrier on the way; not at all when absent.
+    pub(crate) gap: Option<Value>,
+    /// Groups of nodes that cannot reach each other. Nodes in no group reach all.
     pub(crate) partition: Option<Spanned<Vec<Vec<Value>>>>,
 }
 
-/// What can be done to a link or a node.
+/// What can be done to a link, to a node, or to all partitions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum DeedFile {
@@ -145,12 +153,20 @@ pub(crate) enum DeedFile {
     Up,
     /// A link loses its carrier.
     Down,
-    /// A node's services are ended in good order.
+    /// A node is shut down in good order; with `for`, it is started again.
     Stop,
-    /// A node's services are started.
+    /// A node is started.
     Start,
-    /// A node's services are killed.
+    /// A node is shut down and started again.
+    Restart,
+    /// All that runs in a node is killed at once; with `for`, it is started again.
     Kill,
+    /// All that runs in a node stands still; with `for`, it goes on.
+    Pause,
+    /// What stood still goes on.
+    Resume,
+    /// All partitions end.
+    Heal,
 }
 
 impl DeedFile {
@@ -158,8 +174,11 @@ impl DeedFile {
         match self {
             DeedFile::Stop => Some(NodeAction::Stop),
             DeedFile::Start => Some(NodeAction::Start),
+            DeedFile::Restart => Some(NodeAction::Restart),
             DeedFile::Kill => Some(NodeAction::Kill),
-            DeedFile::Up | DeedFile::Down => None,
+            DeedFile::Pause => Some(NodeAction::Pause),
+            DeedFile::Resume => Some(NodeAction::Resume),
+            DeedFile::Up | DeedFile::Down | DeedFile::Heal => None,
         }
     }
 }

@@ -22,7 +22,7 @@ pub(crate) mod validate;
 
 pub use contradiction::Contradiction;
 pub use distribution::{DelayTable, JitterDistribution};
-pub(crate) use file::TopologyFile;
+pub(crate) use file::{NodeFile, TopologyFile};
 pub use impairment::{Impairment, ImpairmentChange, QueueDiscipline};
 pub use loss::{GilbertElliott, LossModel};
 pub use preset::{PRESETS, Preset};

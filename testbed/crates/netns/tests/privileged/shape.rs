@@ -3,7 +3,7 @@
 use std::net::UdpSocket;
 use std::time::{Duration, Instant};
 
-use dfaas_netns::{KernelImpairment, KernelLoss, Network, QueueStatistics, probe_kernel};
+use dfaas_netns::{KernelImpairment, KernelLoss, NetnsError, Network, QueueStatistics, probe_kernel};
 
 use crate::support::{Guard, SOON, assert_passes, joined_star, midpoint, privileged, skip, star, udp};
 
@@ -243,6 +243,32 @@ fn certain_loss_loses_everything() {
     from.send_to(b"ping", to.local_addr().unwrap()).unwrap();
     assert!(to.recv(&mut [0; 16]).is_err());
     assert_passes(&to, &from);
+    drop((from, to));
+    network.close(SOON).unwrap();
+}
+
+#[test]
+fn a_link_that_is_taken_apart_passes_nothing_and_can_be_joined_again() {
+    let Some(_guard) = privileged() else { return };
+    let network = impaired(&rate(10_000_000));
+    let (from, to) = pair(&network);
+    assert_passes(&from, &to);
+    network.unshape(midpoint("n1"), midpoint("s1")).unwrap();
+    to.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
+    from.send_to(b"lost", to.local_addr().unwrap()).unwrap();
+    assert!(to.recv(&mut [0; 16]).is_err(), "a packet got through");
+    assert!(
+        queues(&network).iter().all(|queue| queue.kind != "tbf"),
+        "{:?}",
+        queues(&network)
+    );
+    let nothing = KernelImpairment::default();
+    let again = network.unshape(midpoint("n1"), midpoint("s1")).unwrap_err();
+    assert!(matches!(again, NetnsError::NotShaped { .. }), "{again}");
+    network
+        .shape(midpoint("n1"), midpoint("s1"), &nothing, &nothing)
+        .unwrap();
+    assert_passes(&from, &to);
     drop((from, to));
     network.close(SOON).unwrap();
 }

@@ -44,6 +44,24 @@ pub(super) fn create(
     Ok((reference, not_applied))
 }
 
+/// Changes the limits that differ; returns those that could not be changed.
+pub(super) fn change(
+    hierarchies: &Hierarchies,
+    reference: &CgroupReference,
+    before: &Limits,
+    after: &Limits,
+) -> Vec<LimitNotApplied> {
+    let changed = LimitKind::ALL
+        .into_iter()
+        .filter(|limit| !after.agrees(before, *limit));
+    changed
+        .filter_map(|limit| {
+            let reason = apply(limit, after, hierarchies, reference, &[]).err()?;
+            Some(LimitNotApplied { limit, reason })
+        })
+        .collect()
+}
+
 fn checked(path: &str) -> Result<PathBuf, ProcessError> {
     let relative = PathBuf::from(path);
     let plain = relative
@@ -223,6 +241,28 @@ mod tests {
             fs::read_to_string(base("memory/lab/memory.limit_in_bytes")).expect("file"),
             "1048576"
         );
+    }
+
+    #[test]
+    fn limits_change_one_by_one_and_are_lifted() {
+        let (root, hierarchies) = unified("cpu memory pids");
+        let (reference, _) = create(&hierarchies, "lab/node", &ALL).expect("valid path");
+        let read = |file: &str| fs::read_to_string(root.path().join("lab/node").join(file)).expect("file");
+        let pids = read("pids.max");
+        let after = Limits {
+            cpus: Some(2.0),
+            memory_bytes: None,
+            ..ALL
+        };
+        assert_eq!(change(&hierarchies, &reference, &ALL, &after), []);
+        // A real control file holds nothing of what was in it before.
+        assert!(
+            read("cpu.max").starts_with("200000 100000"),
+            "{}",
+            read("cpu.max")
+        );
+        assert!(read("memory.max").starts_with("max"), "{}", read("memory.max"));
+        assert_eq!(read("pids.max"), pids, "what stays is not written");
     }
 
     #[test]

@@ -33,6 +33,8 @@ pub enum LimitKind {
 }
 
 impl LimitKind {
+    pub(super) const ALL: [Self; 3] = [Self::Cpus, Self::Memory, Self::Pids];
+
     /// The version 1 hierarchy that has it.
     pub(super) fn hierarchy(self) -> Hierarchy {
         match self {
@@ -78,21 +80,28 @@ impl Limits {
         asked
     }
 
-    /// Writes one limit to the cgroup at `directory`.
+    /// Whether the two ask for the same.
+    pub(super) fn agrees(&self, other: &Self, limit: LimitKind) -> bool {
+        match limit {
+            LimitKind::Cpus => self.cpus == other.cpus,
+            LimitKind::Memory => self.memory_bytes == other.memory_bytes,
+            LimitKind::Pids => self.pids == other.pids,
+        }
+    }
+
+    /// Writes one limit to the cgroup at `directory`; lifts it where none is asked for.
     pub(super) fn apply(&self, limit: LimitKind, unified: bool, directory: &Path) -> Result<(), String> {
         match limit {
             LimitKind::Cpus => match self.cpus {
                 Some(cpus) => apply_cpus(cpus, unified, directory),
-                None => Ok(()),
+                None if unified => set(directory, "cpu.max", "max"),
+                None => set(directory, "cpu.cfs_quota_us", "-1"),
             },
-            LimitKind::Memory => match self.memory_bytes {
-                Some(bytes) => apply_memory(bytes, unified, directory),
-                None => Ok(()),
-            },
-            LimitKind::Pids => match self.pids {
-                Some(pids) => set(directory, "pids.max", &pids.to_string()),
-                None => Ok(()),
-            },
+            LimitKind::Memory => apply_memory(self.memory_bytes, unified, directory),
+            LimitKind::Pids => {
+                let most = self.pids.map_or("max".to_owned(), |pids| pids.to_string());
+                set(directory, "pids.max", &most)
+            }
         }
     }
 }
@@ -111,7 +120,8 @@ fn apply_cpus(cpus: f64, unified: bool, directory: &Path) -> Result<(), String> 
     if unified {
         return set(directory, "cpu.max", &format!("{quota} {period}"));
     }
-    // The period first: the kernel compares the new quota with the period in force.
+    // The kernel compares period and quota in force: without a quota any period will do.
+    set(directory, "cpu.cfs_quota_us", "-1")?;
     set(directory, "cpu.cfs_period_us", &period.to_string())?;
     set(directory, "cpu.cfs_quota_us", &quota.to_string())
 }
@@ -131,24 +141,37 @@ fn quota(cpus: f64) -> Result<(u64, u64), String> {
     Err(format!("{cpus} processors are too few, the least is 0.001"))
 }
 
-fn apply_memory(bytes: u64, unified: bool, directory: &Path) -> Result<(), String> {
-    let value = bytes.to_string();
-    let (file, swap_file, swap_value) = if unified {
-        ("memory.max", "memory.swap.max", "0")
-    } else {
-        (
-            "memory.limit_in_bytes",
-            "memory.memsw.limit_in_bytes",
-            value.as_str(),
-        )
-    };
-    set(directory, file, &value)?;
-    match files::write(directory, swap_file, swap_value) {
+/// `None` lifts the limit.
+fn apply_memory(bytes: Option<u64>, unified: bool, directory: &Path) -> Result<(), String> {
+    if unified {
+        let most = bytes.map_or("max".to_owned(), |bytes| bytes.to_string());
+        set(directory, "memory.max", &most)?;
+        return apply_swap(directory, "memory.swap.max", bytes.map_or("max", |_| "0"));
+    }
+    let most = bytes.map_or("-1".to_owned(), |bytes| bytes.to_string());
+    let limit = || set(directory, "memory.limit_in_bytes", &most);
+    let swap = || apply_swap(directory, "memory.memsw.limit_in_bytes", &most);
+    // Version 1 counts swap space in: that limit is never below the other one, so the order depends on the way.
+    match (bytes, limit()) {
+        (Some(_), Ok(())) => swap(),
+        (Some(_), Err(reason)) => {
+            swap().map_err(|_| reason)?;
+            limit()
+        }
+        (None, _) => {
+            swap()?;
+            limit()
+        }
+    }
+}
+
+fn apply_swap(directory: &Path, file: &str, value: &str) -> Result<(), String> {
+    match files::write(directory, file, value) {
         // Without swap accounting there is no such file.
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(error) => Err(format!(
             "swap space is not limited: {}: {error}",
-            directory.join(swap_file).display()
+            directory.join(file).display()
         )),
         Ok(()) => Ok(()),
     }

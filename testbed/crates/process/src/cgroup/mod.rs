@@ -91,6 +91,29 @@ impl Cgroup {
         self.reference.kill_all()
     }
 
+    /// Changes limits from `before` to `after`: only those that differ, one that is not in `after` is lifted. Returns
+    /// those that could not be changed; they are as they were.
+    ///
+    /// # Errors
+    /// [`ProcessError::System`] when `/proc` cannot be read.
+    pub fn change_limits(
+        &self,
+        before: &Limits,
+        after: &Limits,
+    ) -> Result<Vec<LimitNotApplied>, ProcessError> {
+        Ok(create::change(
+            &Hierarchies::detect()?,
+            &self.reference,
+            before,
+            after,
+        ))
+    }
+
+    /// Whether its processes can be stopped where they are ([`Cgroup::freeze`]).
+    pub fn can_freeze(&self) -> bool {
+        self.reference.can_freeze()
+    }
+
     /// Stops every process in it and below where it is, and waits up to 2 s for that.
     ///
     /// # Errors
@@ -112,7 +135,7 @@ impl Cgroup {
     ///
     /// # Errors
     /// [`ProcessError::Cgroup`] with the first directory that stays.
-    pub fn remove(self) -> Result<(), ProcessError> {
+    pub fn remove(&self) -> Result<(), ProcessError> {
         remove::remove(&self.reference)
     }
 }

@@ -80,18 +80,30 @@ impl CgroupReference {
         }
     }
 
-    pub(super) fn freeze(&self, frozen: bool) -> Result<(), ProcessError> {
-        let action = if frozen { "freeze" } else { "thaw" };
+    pub(super) fn can_freeze(&self) -> bool {
+        self.freezer().is_some()
+    }
+
+    /// Where freezing is done, and whether as in version 2.
+    fn freezer(&self) -> Option<(&CgroupDirectory, bool)> {
         let unified = self.directory(Hierarchy::Unified);
         let unified = unified.filter(|directory| directory.path.join("cgroup.freeze").exists());
-        let (directory, file, value) = match (unified, self.directory(Hierarchy::Freezer)) {
-            (Some(directory), _) => (directory, "cgroup.freeze", if frozen { "1" } else { "0" }),
-            (None, Some(directory)) => (
-                directory,
-                "freezer.state",
-                if frozen { "FROZEN" } else { "THAWED" },
-            ),
-            (None, None) => return Ok(()),
+        let own = self.directory(Hierarchy::Freezer);
+        unified
+            .map(|directory| (directory, true))
+            .or(own.map(|directory| (directory, false)))
+    }
+
+    pub(super) fn freeze(&self, frozen: bool) -> Result<(), ProcessError> {
+        let action = if frozen { "freeze" } else { "thaw" };
+        let Some((directory, unified)) = self.freezer() else {
+            return Ok(());
+        };
+        let (file, value) = match (unified, frozen) {
+            (true, true) => ("cgroup.freeze", "1"),
+            (true, false) => ("cgroup.freeze", "0"),
+            (false, true) => ("freezer.state", "FROZEN"),
+            (false, false) => ("freezer.state", "THAWED"),
         };
         let failed = |source| ProcessError::Cgroup {
             action,

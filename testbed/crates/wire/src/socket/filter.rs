@@ -35,6 +35,23 @@ pub(super) fn hear_only(socket: impl AsFd, interfaces: &[u32]) -> Result<(), Wir
     })
 }
 
+/// Lets a socket hear what leaves its interface, what comes in through it, or both.
+pub(super) fn hear_ways(socket: impl AsFd, leaving: bool, coming: bool) -> Result<(), WireError> {
+    let verdict = |heard: bool| instruction(RETURN, 0, 0, if heard { WHOLE_PACKET } else { 0 });
+    let program = [
+        instruction(LOAD, 0, 0, PACKET_TYPE),
+        instruction(JUMP_IF_EQUAL, 0, 1, u32::from(libc::PACKET_OUTGOING)),
+        verdict(leaving),
+        verdict(coming),
+    ];
+    set_program(socket, libc::SOL_SOCKET, libc::SO_ATTACH_FILTER, &program).map_err(|source| {
+        WireError::Configure {
+            option: "SO_ATTACH_FILTER",
+            source,
+        }
+    })
+}
+
 /// Makes a fanout group choose its socket by the interface index, modulo the number of sockets.
 pub(super) fn choose_by_interface(socket: impl AsFd) -> Result<(), WireError> {
     let program = [

@@ -91,7 +91,7 @@ impl Sockets {
     pub(crate) fn bind(&self) -> Result<(), WireError> {
         let mut group = None;
         for lane in &self.lanes {
-            bind_to_all(lane.as_fd()).map_err(|source| WireError::Configure {
+            bind_to(lane.as_fd(), EVERY_INTERFACE).map_err(|source| WireError::Configure {
                 option: "its address",
                 source,
             })?;
@@ -134,6 +134,18 @@ impl Lane {
             (u64::from(counts.tp_packets), u64::from(counts.tp_drops))
         })
     }
+}
+
+/// A socket that hears one interface, what passes it in the asked-for ways.
+pub(crate) fn open_tap(interface: u32, leaving: bool, coming: bool) -> Result<Lane, WireError> {
+    let lane = open_lane()?;
+    let failed = |option| move |source| WireError::Configure { option, source };
+    set_option(lane.as_fd(), libc::SOL_PACKET, libc::PACKET_IGNORE_OUTGOING, &0)
+        .or_else(|error| if leaving { Err(error) } else { Ok(()) })
+        .map_err(failed("PACKET_IGNORE_OUTGOING"))?;
+    filter::hear_ways(lane.as_fd(), leaving, coming)?;
+    bind_to(lane.as_fd(), interface).map_err(failed("its address"))?;
+    Ok(lane)
 }
 
 fn open_lane() -> Result<Lane, WireError> {
@@ -186,8 +198,8 @@ fn join_group(socket: BorrowedFd<'_>, group: Option<u32>) -> Result<u32, WireErr
     Ok(joined & 0xffff)
 }
 
-fn bind_to_all(socket: BorrowedFd<'_>) -> io::Result<()> {
-    let address = link_address(0, (libc::ETH_P_ALL as u16).to_be());
+fn bind_to(socket: BorrowedFd<'_>, interface: u32) -> io::Result<()> {
+    let address = link_address(interface, (libc::ETH_P_ALL as u16).to_be());
     let length = size_of::<libc::sockaddr_ll>() as libc::socklen_t;
     // SAFETY: `address` is a complete sockaddr_ll that lives until the call returns.
     let result = unsafe { libc::bind(socket.as_raw_fd(), (&raw const address).cast(), length) };
@@ -197,6 +209,9 @@ fn bind_to_all(socket: BorrowedFd<'_>) -> io::Result<()> {
         Ok(())
     }
 }
+
+/// For [`bind_to`]: all interfaces of the namespace, present and to come.
+const EVERY_INTERFACE: u32 = 0;
 
 /// The address of an interface, for packet sockets. Interface 0 is all, protocol 0 lets the kernel read it
 /// from the frame.

@@ -25,6 +25,8 @@ type Control = [u64; 16];
 #[derive(Debug)]
 pub(crate) struct Arrived {
     pub(crate) interface: u32,
+    /// Whether it was seen on its way out of the interface.
+    pub(crate) outgoing: bool,
     /// When the kernel took it from the interface, since the Unix epoch. Zero if it did not say.
     pub(crate) stamp: Duration,
     pub(crate) frame: Frame,
@@ -136,7 +138,9 @@ impl ReceiveBatch {
             return None;
         }
         let notes = notes_of(&message.msg_hdr);
-        let interface = u32::try_from(self.addresses.get(place)?.sll_ifindex).ok()?;
+        let address = self.addresses.get(place)?;
+        let interface = u32::try_from(address.sll_ifindex).ok()?;
+        let outgoing = address.sll_pkttype == libc::PACKET_OUTGOING;
         let mut frame = pool.receive(self.slots.get_mut(place)?, message.msg_len as usize)?;
         frame.keep_sending_flags_only();
         if let Some((protocol, tag)) = notes.vlan {
@@ -144,6 +148,7 @@ impl ReceiveBatch {
         }
         Some(Arrived {
             interface,
+            outgoing,
             stamp: notes.stamp,
             frame,
         })

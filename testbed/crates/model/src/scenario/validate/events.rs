@@ -59,6 +59,16 @@ fn action<'a>(
     refuse: impl Fn(&str) -> Problem,
 ) -> Result<Half<'a>, Problem> {
     let deed = file.deed.as_ref().map(|deed| (deed.value, deed.span));
+    if let Some(client) = &file.client {
+        let others = file.link.is_some() || file.node.is_some() || file.partition.is_some();
+        if others || deed.is_some() || file.set.is_some() {
+            return Err(refuse("an event with `move` has `to`, `gap` and nothing else"));
+        }
+        return roam(client, file, context, refuse).map(Half::Done);
+    }
+    if let Some(stray) = file.to.as_ref().or(file.gap.as_ref()) {
+        return Err(wrong_deed("`to` and `gap` belong to `move`", stray.span));
+    }
     match (&file.link, &file.node, &file.partition) {
         (Some(name), None, None) => {
             let link = link(name, context)?;
@@ -78,20 +88,84 @@ fn action<'a>(
         (None, Some(name), None) => {
             let node = node(name, context)?;
             match (deed, &file.set) {
-                (Some((deed, span)), None) => match deed.to_node() {
-                    Some(action) => Ok(Half::Done(EventAction::Node { node, action })),
-                    None => Err(wrong_deed("a node can `stop`, `start` or be `kill`ed", span)),
-                },
+                (Some((deed, span)), None) => node_action(node, deed, span, file).map(Half::Done),
                 _ => Err(refuse("an event of a node has `do` and nothing else")),
             }
         }
+        (None, None, None) if file.set.is_none() && is_heal(deed) => match &file.lasting {
+            None => Ok(Half::Done(EventAction::Heal)),
+            Some(lasting) => Err(endless("heal", lasting.span)),
+        },
         (None, None, Some(groups)) if deed.is_none() && file.set.is_none() => {
             partition(groups, context).map(|groups| Half::Done(EventAction::Partition { groups }))
         }
         _ => Err(refuse(
-            "an event has exactly one of `link`, `node` and `partition`",
+            "an event has exactly one of `link`, `node`, `partition`, `move` and `do: heal`",
         )),
     }
+}
+
+/// Where to a client can move is for the lab to say; that there is such a client and such a switch is known here.
+fn roam(
+    client: &Value,
+    file: &EventFile,
+    context: &Context<'_>,
+    refuse: impl Fn(&str) -> Problem,
+) -> Result<EventAction, Problem> {
+    let name = no_switch(client, context, "which cannot move")?;
+    let to = file
+        .to
+        .as_ref()
+        .ok_or_else(|| refuse("a `move` needs `to`, the switch to move to"))?;
+    let target = context.node(to)?;
+    let nodes = &context.topology.nodes;
+    if nodes
+        .get(&target)
+        .is_none_or(|node| node.kind != NodeKind::Switch)
+    {
+        let message = format!("`{target}` is no switch; a client moves from switch to switch");
+        return Err(wrong_deed(&message, to.span));
+    }
+    let mut others = context.topology.links.iter().filter_map(|link| {
+        let [a, b] = link.endpoints.each_ref().map(|end| end.node.as_str());
+        match (a == name, b == name) {
+            (true, _) => Some(b),
+            (_, true) => Some(a),
+            _ => None,
+        }
+    });
+    let (Some(from), None) = (others.next(), others.next()) else {
+        let message = format!("`{name}` must have one link to move");
+        return Err(wrong_deed(&message, client.span));
+    };
+    Ok(EventAction::Move {
+        client: name,
+        to: target,
+        from: from.to_owned(),
+        gap: context.time(file.gap.as_ref())?.unwrap_or_default(),
+    })
+}
+
+fn is_heal(deed: Option<(DeedFile, Span)>) -> bool {
+    deed.is_some_and(|(deed, _)| deed == DeedFile::Heal)
+}
+
+fn node_action(node: String, deed: DeedFile, span: Span, file: &EventFile) -> Result<EventAction, Problem> {
+    let Some(action) = deed.to_node() else {
+        let words = "a node can `stop`, `start`, `restart`, `pause`, `resume` or be `kill`ed";
+        return Err(wrong_deed(words, span));
+    };
+    match &file.lasting {
+        Some(lasting) if action.undone_by().is_none() => Err(endless(action.as_str(), lasting.span)),
+        _ => Ok(EventAction::Node { node, action }),
+    }
+}
+
+fn endless(deed: &str, span: Span) -> Problem {
+    let message = format!("`{deed}` has no end, so it cannot have a `for`");
+    Problem::new(Fault::Contradiction { message }, span)
+        .label("here")
+        .help("`stop`, `kill` and `pause` of nodes, changes of links, and partitions can end")
 }
 
 fn wrong_deed(message: &str, span: Span) -> Problem {
@@ -120,6 +194,10 @@ fn link<'a>(value: &Value, context: &'a Context<'_>) -> Result<&'a Link, Problem
 }
 
 fn node(value: &Value, context: &Context<'_>) -> Result<String, Problem> {
+    no_switch(value, context, "which runs nothing; take its links down instead")
+}
+
+fn no_switch(value: &Value, context: &Context<'_>, instead: &str) -> Result<String, Problem> {
     let name = context.node(value)?;
     if context
         .topology
@@ -127,7 +205,7 @@ fn node(value: &Value, context: &Context<'_>) -> Result<String, Problem> {
         .get(&name)
         .is_some_and(|node| node.kind == NodeKind::Switch)
     {
-        let message = format!("`{name}` is a switch, which runs nothing; take its links down instead");
+        let message = format!("`{name}` is a switch, {instead}");
         return Err(Problem::new(Fault::Contradiction { message }, value.span).label("here"));
     }
     Ok(name)
@@ -183,7 +261,11 @@ fn partition(groups: &Spanned<Vec<Vec<Value>>>, context: &Context<'_>) -> Result
     for group in &groups.value {
         let mut names = Vec::with_capacity(group.len());
         for value in group {
-            let name = context.node(value)?;
+            let name = no_switch(
+                value,
+                context,
+                "which has no address; name the nodes behind it instead",
+            )?;
             if let Some(first) = seen.insert(name.clone(), value.span) {
                 let message = format!("`{name}` is in the partition twice");
                 return Err(Problem::new(Fault::Contradiction { message }, value.span)

@@ -112,7 +112,8 @@ pub(crate) fn refuse_files(file: &ImpairmentFile, problems: &mut Problems) {
     ];
     for (key, span) in spans {
         if let Some(span) = span {
-            let message = format!("an event cannot set a `{key}`; give it to the link in the topology");
+            let message =
+                format!("a link cannot get a `{key}` while it runs; give it to the link in the topology");
             problems.add(Problem::new(Fault::Contradiction { message }, span).label("here"));
         }
     }

@@ -5,7 +5,7 @@ mod agent;
 pub(crate) mod impairment;
 mod links;
 pub(crate) mod names;
-mod nodes;
+pub(crate) mod nodes;
 mod ports;
 mod traces;
 

@@ -264,7 +264,8 @@ fn faas(file: &NodeFile) -> FaasSettings {
     }
 }
 
-fn limits(file: &NodeFile, problems: &mut Problems) -> Limits {
+/// The limits of `file`, checked.
+pub(crate) fn limits(file: &NodeFile, problems: &mut Problems) -> Limits {
     let mut refuse = |what: &str, value: String, range: &str, span: Span| {
         let fault = Fault::OutOfRange {
             what: what.to_owned(),
