@@ -3,11 +3,11 @@
 # (default 5) after one that does not count; what is compared is run in turn. Needs root.
 #
 #   ci/bench.sh                everything
-#   ci/bench.sh labs engine    some parts: labs, linear, mininet, engine, agent
+#   ci/bench.sh labs engine    some parts: labs, linear, mininet, engine, agent, strategy
 set -euo pipefail
 cd "$(dirname "$0")/.."
 runs=${RUNS:-5}
-parts=" ${*:-labs linear mininet engine agent} "
+parts=" ${*:-labs linear mininet engine agent strategy} "
 
 ci/setup.sh
 cargo build --release --quiet --workspace --bins --examples
@@ -143,4 +143,12 @@ if wanted agent; then
   printf '\nagents on loopback addresses, everyone told of everyone, T = 5 s\n'
   target/release/examples/crowd target/release/dfaas-agent 3 20
   target/release/examples/crowd target/release/dfaas-agent 51 20
+fi
+
+if wanted strategy; then
+  printf '\none step of a strategy\n'
+  target/release/examples/recalc_step
+
+  printf '\nlatency added by HAProxy with the configuration of the agent\n'
+  PATH=$PATH:/usr/sbin target/release/examples/added_latency
 fi

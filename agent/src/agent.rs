@@ -168,6 +168,7 @@ fn overlay_settings(config: &Config, identity: Identity) -> OverlaySettings {
 fn proxy(config: &Config, peer_id: &str) -> Proxy {
     let settings = &config.proxy;
     let node = NodeSettings {
+        mode: crate::controller::mode(&config.strategy.kind),
         own_id: peer_id.to_owned(),
         address: config.node.address,
         binds: settings.binds.clone(),

@@ -3,16 +3,16 @@
 mod duration;
 mod file;
 mod reader;
+mod strategy;
 
 pub use duration::parse_duration;
 pub use file::{ConfigFileError, read_file};
 pub use reader::{ConfigError, Environment, Invalid, ProcessEnvironment, without_effect};
+pub use strategy::{Neighbours, RateSource, StrategyConfig, StrategyKind};
 
-use crate::strategy::{Compatibility, NodeId};
 use dfaas_agent_api::environment::names;
 use libp2p::{Multiaddr, PeerId};
 use reader::Reader;
-use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -98,30 +98,6 @@ pub struct OverlayConfig {
     pub mdns: bool,
     /// Topic of the messages.
     pub topic: String,
-}
-
-/// Load balancing.
-#[derive(Clone, Debug, PartialEq)]
-pub struct StrategyConfig {
-    /// Period of the strategy.
-    pub period: Duration,
-    /// How user rates are measured.
-    pub rate: RateSource,
-    /// Whether faults of the original are reproduced.
-    pub compatibility: Compatibility,
-    /// Whether peers that exceed their limit are answered 429.
-    pub enforce_limits: bool,
-    /// Agents to exchange load with; all when nothing.
-    pub neighbours: Option<BTreeSet<NodeId>>,
-}
-
-/// How user rates are measured.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RateSource {
-    /// Requests counted over a window before step 1.
-    Window(Duration),
-    /// HAProxy's estimate for the last second.
-    LastSecond,
 }
 
 /// HAProxy.
@@ -214,40 +190,6 @@ impl OverlayConfig {
             },
             mdns: reader.flag(names::MDNS_ENABLED),
             topic: reader.required_text(names::PUBSUB_TOPIC),
-        }
-    }
-}
-
-impl StrategyConfig {
-    fn read(reader: &mut Reader<'_>) -> Self {
-        reader.choice(names::STRATEGY);
-        let period = match reader.duration(names::RECALC_PERIOD) {
-            Duration::ZERO => ORIGINAL_PERIOD,
-            period => period,
-        };
-        if period < Duration::from_millis(100) {
-            reader.complain(names::RECALC_PERIOD, "a period of at least 100ms");
-        }
-        let compatibility = reader.choice(names::COMPAT);
-        let window = match compatibility.as_str() {
-            // The original's formula is the count since its reset, half a period ago.
-            "upstream-2021" => period / 2,
-            _ => reader.rate_window(period),
-        };
-        Self {
-            period,
-            rate: if compatibility == "upstream" {
-                RateSource::LastSecond
-            } else {
-                RateSource::Window(window)
-            },
-            compatibility: if compatibility.is_empty() {
-                Compatibility::Ours
-            } else {
-                Compatibility::Upstream
-            },
-            enforce_limits: reader.flag(names::LIMITIN_ENFORCE),
-            neighbours: reader.neighbours(),
         }
     }
 }

@@ -2,7 +2,11 @@
 
 mod clock;
 mod inputs;
+mod observe;
 mod steps;
+mod strategy;
+
+pub(crate) use strategy::mode;
 
 use crate::config::{RateSource, StrategyConfig};
 use crate::metrics::Metrics;
@@ -10,11 +14,14 @@ use crate::p2p::Overlay;
 use crate::platform::{Functions, Platform};
 use crate::proxy::{Change, Desired, Proxy};
 use crate::status::{NodeStatus, Status};
-use crate::strategy::{FunctionName, LimitsIn, NodeId, PeerAddress, RateMeter, Recalc, Schedule, Weights};
+use crate::strategy::{
+    Answers, FunctionName, NodeId, Peer, PeerAddress, RateMeter, Schedule, Strategy, View,
+};
 use clock::Clock;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
+use strategy::Services;
 use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
 
@@ -56,16 +63,15 @@ pub struct Parts {
 #[derive(Debug)]
 pub struct Controller {
     parts: Parts,
-    strategy: Recalc,
+    strategy: Box<dyn Strategy>,
+    services: Services,
     meter: RateMeter,
     clock: Clock,
     functions: Functions,
-    /// Connected agents this node deals with.
+    /// Connected agents.
     connected: BTreeSet<NodeId>,
-    /// Weights in force since the last step 2.
-    weights: Weights,
-    /// Limits before the last step 1, until step 2.
-    limits_before: LimitsIn,
+    /// Those of them that this node exchanges load with.
+    neighbours: BTreeMap<NodeId, Peer>,
     /// Users' rates at the last step 1.
     rates: BTreeMap<FunctionName, f64>,
     /// When to bring HAProxy into the desired state, if something changed.
@@ -74,6 +80,8 @@ pub struct Controller {
     reload_pause: Duration,
     retry_pause: Duration,
     last_failure: Option<String>,
+    /// Why the strategy could not take its last step.
+    step_failure: Option<String>,
     functions_at: Instant,
     platform_failed: bool,
     /// When to introduce this node to peers that have just come.
@@ -91,20 +99,22 @@ impl Controller {
             RateSource::LastSecond => config.period / 2,
         };
         let now = Instant::now();
+        let rhythm = strategy::rhythm(config);
         Self {
-            strategy: Recalc::new(parts.node.id.clone(), config.period, config.compatibility),
+            strategy: strategy::start(config, &parts.node.id, parts.node.port),
+            services: Services::new(&config.kind, &parts.node.id),
             meter: RateMeter::default(),
-            clock: Clock::new(Schedule::new(config.period, window), config.period),
+            clock: Clock::new(Schedule::new(rhythm, window), rhythm),
             functions: Functions::default(),
             connected: BTreeSet::new(),
-            weights: Weights::new(),
-            limits_before: LimitsIn::new(),
+            neighbours: BTreeMap::new(),
             rates: BTreeMap::new(),
             apply_at: Some(now),
             last_reload: None,
             reload_pause: SHORT_RELOAD_PAUSE,
             retry_pause: FIRST_RETRY,
             last_failure: None,
+            step_failure: None,
             functions_at: now,
             platform_failed: false,
             introduce_at: None,
@@ -130,6 +140,7 @@ impl Controller {
                         break;
                     }
                 },
+                Ok(()) = self.parts.overlay.links.changed() => self.on_links(),
                 Some(message) = self.parts.overlay.messages.recv() => self.on_message(&message),
                 () = tokio::time::sleep_until(self.functions_at) => self.read_functions().await,
                 () = tokio::time::sleep_until(self.introduce_at.unwrap_or(far)) => self.introduce(),
@@ -211,47 +222,39 @@ impl Controller {
         self.last_reload = Some(now);
     }
 
-    /// The state HAProxy should be in.
-    fn desired(&self) -> Desired {
-        let mut peers: BTreeMap<NodeId, Option<PeerAddress>> =
-            self.connected.iter().map(|peer| (peer.clone(), None)).collect();
-        let mut weights = Weights::new();
-        for (peer, entry) in self.strategy.table().iter() {
-            peers.insert(peer.clone(), Some(entry.address));
-            for function in entry.functions.keys() {
-                let weight = self
-                    .weights
-                    .get(function)
-                    .and_then(|peers| peers.get(peer))
-                    .copied()
-                    .unwrap_or(0);
-                weights
-                    .entry(function.clone())
-                    .or_default()
-                    .insert(peer.clone(), weight);
-            }
-        }
-        Desired {
-            functions: self.functions.balanced.clone(),
-            peers,
-            limits: self.limits(),
-            weights,
+    /// What the strategy sees at the moment.
+    fn view<'a>(&'a self, answers: &'a Answers) -> View<'a> {
+        View {
+            now: self.clock.monotonic(),
+            peers: &self.neighbours,
+            functions: &self.functions.balanced,
+            user_rates: &self.rates,
+            answers,
         }
     }
 
-    /// Limits in force: between the steps the higher of old and new, because peers go on with the old weights until
-    /// step 2 and may begin with new ones a moment before this node gets there.
-    fn limits(&self) -> LimitsIn {
-        let mut limits = self.strategy.limits_in();
-        for (peer, functions) in &mut limits {
-            let Some(before) = self.limits_before.get(peer) else {
-                continue;
-            };
-            for (function, limit) in functions {
-                *limit = (*limit).max(before.get(function).copied().unwrap_or(0));
-            }
+    /// The state HAProxy should be in.
+    fn desired(&self) -> Desired {
+        let routing = self.strategy.routing(&self.view(&Answers::default()));
+        let mut peers: BTreeMap<NodeId, Option<PeerAddress>> =
+            self.connected.iter().map(|peer| (peer.clone(), None)).collect();
+        peers.extend(
+            routing
+                .addresses
+                .into_iter()
+                .map(|(peer, address)| (peer, Some(address))),
+        );
+        let timeouts = self.functions.timeouts.iter();
+        Desired {
+            functions: self.functions.balanced.clone(),
+            peers,
+            limits: routing.limits,
+            weights: routing.weights,
+            own: routing.own,
+            timeouts: timeouts
+                .map(|(function, timeout)| (function.clone(), *timeout))
+                .collect(),
         }
-        limits
     }
 
     /// Publishes what `/peers` shows.
@@ -272,7 +275,7 @@ impl Controller {
         self.parts.status.send_replace(Status {
             node: Some(self.parts.node.clone()),
             functions: functions.collect(),
-            peers: Status::peers(&self.strategy, &self.connected),
+            peers: Status::peers(&self.strategy.table(), &self.connected),
         });
     }
 }

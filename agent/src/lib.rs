@@ -13,12 +13,16 @@
 pub mod agent;
 pub mod config;
 pub mod controller;
+mod http;
 pub mod identity_file;
 pub mod metrics;
+mod neighbours;
 pub mod p2p;
 pub mod platform;
 pub mod proxy;
 pub mod reception;
 pub mod server;
+pub mod services;
 pub mod status;
 pub mod strategy;
+mod words;

@@ -35,6 +35,8 @@ pub struct Metrics {
     pub runtime_commands: Counter,
     /// Failed attempts to bring HAProxy into the desired state.
     pub proxy_failures: Counter,
+    /// Steps that the strategy could not take.
+    pub strategy_failures: Counter,
     messages: Family<Kind, Counter>,
     bad_messages: Family<Reason, Counter>,
     round_trips: Family<Peer, Gauge<f64, AtomicU64>>,
@@ -94,6 +96,7 @@ impl Metrics {
             reloads: Counter::default(),
             runtime_commands: Counter::default(),
             proxy_failures: Counter::default(),
+            strategy_failures: Counter::default(),
             messages: Family::default(),
             bad_messages: Family::default(),
             round_trips: Family::default(),
@@ -140,6 +143,11 @@ impl Metrics {
                 names::HAPROXY_FAILURES,
                 "Failed changes of HAProxy",
                 &self.proxy_failures,
+            ),
+            (
+                names::STRATEGY_FAILURES,
+                "Steps that could not be taken",
+                &self.strategy_failures,
             ),
         ];
         for (name, help, counter) in counters {

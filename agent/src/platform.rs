@@ -1,8 +1,7 @@
 //! The functions platform: any OpenFaaS gateway.
 
-mod http;
-
 use crate::config::PlatformConfig;
+use crate::http::{self, Question};
 use crate::strategy::FunctionName;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -10,6 +9,12 @@ use thiserror::Error;
 
 /// Label that says how many requests per second a function is made for on this node.
 const MAXIMUM_RATE_LABEL: &str = "dfaas.maxrate";
+/// Label that says how many milliseconds it may take.
+const TIMEOUT_LABEL: &str = "dfaas.timeout_ms";
+/// What the proxy adds to that, as in the original: the platform's own timeout is to come first.
+const TIMEOUT_MARGIN: u32 = 1000;
+/// A day; HAProxy's own bound is 24 of them.
+const LONGEST_TIMEOUT: u32 = 24 * 3600 * 1000;
 /// The longest name that fits everywhere it appears (Kubernetes' bound for a name).
 const LONGEST_NAME: usize = 63;
 
@@ -59,6 +64,10 @@ pub struct Functions {
     pub balanced: BTreeMap<FunctionName, u32>,
     /// Functions that are not balanced, and why. The proxy hands their requests to the gateway as they come.
     pub skipped: BTreeMap<FunctionName, String>,
+    /// How long the proxy waits for an answer, in milliseconds, where the platform says how long a function may take.
+    pub timeouts: BTreeMap<FunctionName, u32>,
+    /// Copies of each function that are running.
+    pub replicas: BTreeMap<FunctionName, u32>,
 }
 
 /// A client of the gateway.
@@ -96,7 +105,11 @@ impl Platform {
 
     async fn get(&self, path: &'static str) -> Result<Vec<u8>, PlatformError> {
         let gateway = self.config.gateway.to_string();
-        match http::get(&gateway, path, self.config.credentials.as_ref()).await {
+        let question = Question {
+            credentials: self.config.credentials.as_ref(),
+            ..Question::get(path)
+        };
+        match http::ask(&gateway, question).await {
             Ok((200, body)) => Ok(body),
             Ok((status, _)) => Err(PlatformError::Status {
                 gateway,
@@ -113,13 +126,30 @@ struct Deployed {
     name: String,
     #[serde(default)]
     labels: Option<BTreeMap<String, String>>,
+    #[serde(default)]
+    replicas: Option<f64>,
 }
 
 fn parse(body: &[u8]) -> Result<Functions, serde_json::Error> {
     let deployed: Option<Vec<Deployed>> = serde_json::from_slice(body)?;
     let mut functions = Functions::default();
-    for Deployed { name, labels } in deployed.unwrap_or_default() {
-        let rate = labels.and_then(|labels| labels.get(MAXIMUM_RATE_LABEL).cloned());
+    for Deployed {
+        name,
+        labels,
+        replicas,
+    } in deployed.unwrap_or_default()
+    {
+        let label = |name| labels.as_ref().and_then(|labels| labels.get(name));
+        let rate = label(MAXIMUM_RATE_LABEL).cloned();
+        if is_function_name(&name) {
+            let timeout = label(TIMEOUT_LABEL).and_then(|text| text.trim().parse::<u32>().ok());
+            let timeout = timeout.map(|timeout| timeout.saturating_add(TIMEOUT_MARGIN).min(LONGEST_TIMEOUT));
+            functions
+                .timeouts
+                .extend(timeout.map(|timeout| (name.clone(), timeout)));
+            let replicas = replicas.map_or(1.0, |count| count.clamp(0.0, 1e6)) as u32;
+            functions.replicas.insert(name.clone(), replicas);
+        }
         match maximum_rate(&name, rate.as_deref()) {
             Ok(rate) => functions.balanced.insert(name, rate).map(|_| ()),
             Err(reason) => functions.skipped.insert(name, reason).map(|_| ()),
@@ -165,6 +195,8 @@ mod tests {
         ]"#;
         let functions = parse(body).unwrap();
         assert_eq!(functions.balanced, BTreeMap::from([("figlet".to_owned(), 30)]));
+        assert_eq!(functions.timeouts, BTreeMap::from([("figlet".to_owned(), 7000)]));
+        assert_eq!(functions.replicas["figlet"], 1);
         let skipped: Vec<&str> = functions.skipped.keys().map(String::as_str).collect();
         assert_eq!(skipped, ["a b", "bad", "no-label", "no-labels", "null-labels"]);
         assert!(

@@ -18,7 +18,7 @@ mod steering;
 
 pub use counters::UserCounters;
 pub use error::ProxyError;
-pub use model::{Desired, NodeSettings};
+pub use model::{Desired, Mode, NodeSettings};
 pub use render::{MapPaths, render};
 pub use socket::CommandSocket;
 pub use steering::{Change, Proxy, ProxyPaths, Reload};

@@ -1,6 +1,6 @@
 //! What the agent says about itself to people and programs.
 
-use crate::strategy::{FunctionName, NodeId, Recalc};
+use crate::strategy::{FunctionName, NodeId, TableView};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
@@ -63,10 +63,10 @@ pub struct ShareStatus {
 impl Status {
     /// The peers of a strategy's table, and those that are connected.
     #[must_use]
-    pub fn peers(strategy: &Recalc, connected: &BTreeSet<NodeId>) -> BTreeMap<NodeId, PeerStatus> {
+    pub fn peers(table: &TableView, connected: &BTreeSet<NodeId>) -> BTreeMap<NodeId, PeerStatus> {
         let mut peers: BTreeMap<NodeId, PeerStatus> = BTreeMap::new();
-        for (peer, entry) in strategy.table().iter() {
-            let shares = entry.functions.iter().map(|(function, share)| {
+        for (peer, (address, shares)) in table {
+            let shares = shares.iter().map(|(function, share)| {
                 let (limit_in, limit_out, weight) = (share.limit_in, share.limit_out, share.weight);
                 (
                     function.clone(),
@@ -77,7 +77,7 @@ impl Status {
                     },
                 )
             });
-            let proxy = Some(SocketAddr::new(entry.address.host, entry.address.port));
+            let proxy = Some(SocketAddr::new(address.host, address.port));
             peers.insert(
                 peer.clone(),
                 PeerStatus {

@@ -16,7 +16,17 @@ mod client;
 mod federation;
 #[path = "live/haproxy.rs"]
 mod haproxy;
+#[path = "live/keepalive.rs"]
+mod keepalive;
+#[path = "live/learning.rs"]
+mod learning;
+#[path = "live/node.rs"]
+mod node;
 #[path = "live/overlay.rs"]
 mod overlay;
 #[path = "live/proxy.rs"]
 mod proxy;
+#[path = "live/split.rs"]
+mod split;
+#[path = "live/steady.rs"]
+mod steady;

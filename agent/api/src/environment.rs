@@ -5,7 +5,7 @@
 mod list;
 pub mod names;
 
-pub use list::{UNUSED, VARIABLES};
+pub use list::{STRATEGIES, UNUSED, VARIABLES};
 
 use std::fmt::Write as _;
 
@@ -18,8 +18,10 @@ pub enum Kind {
     Duration,
     /// A TCP port.
     Port,
-    /// A whole number.
+    /// A whole number, 0 or more.
     Number,
+    /// A number that may be negative or broken.
+    Decimal,
     /// An IP address.
     Address,
     /// A host name or an IP address.
@@ -34,6 +36,27 @@ pub enum Kind {
     Choice(&'static [&'static str]),
     /// Any text.
     Text,
+}
+
+impl Kind {
+    /// The kind for people.
+    #[must_use]
+    pub fn describe(self) -> &'static str {
+        match self {
+            Self::Flag => "true or false",
+            Self::Duration => "duration",
+            Self::Port => "port",
+            Self::Number => "whole number",
+            Self::Decimal => "number",
+            Self::Address => "IP address",
+            Self::Host => "host",
+            Self::Path => "file",
+            Self::Socket => "socket",
+            Self::List => "list",
+            Self::Choice(_) => "choice",
+            Self::Text => "text",
+        }
+    }
 }
 
 /// One environment variable.
@@ -126,15 +149,16 @@ pub fn help_markdown() -> String {
     for section in Section::ALL {
         let _ = writeln!(
             text,
-            "### {}\n\n| Variable | Default | Meaning |\n|---|---|---|",
+            "### {}\n\n| Variable | Type | Default | Meaning |\n|---|---|---|---|",
             section.title()
         );
         for variable in VARIABLES.iter().filter(|variable| variable.section == section) {
             let help = variable.help.replace('|', "\\|");
             let _ = writeln!(
                 text,
-                "| `{}` | {} | {help} |",
+                "| `{}` | {} | {} | {help} |",
                 variable.name,
+                variable.kind.describe(),
                 shown(variable.default)
             );
         }
@@ -169,6 +193,7 @@ mod tests {
                 Kind::Flag => matches!(variable.default, "true" | "false"),
                 Kind::Port => variable.default.parse::<u16>().is_ok(),
                 Kind::Number => variable.default.parse::<u32>().is_ok(),
+                Kind::Decimal => variable.default.parse::<f64>().is_ok(),
                 Kind::Choice(words) => words.contains(&variable.default),
                 Kind::Path => variable.default.starts_with('/'),
                 Kind::Socket => variable.default.starts_with("unix:///"),
@@ -176,6 +201,16 @@ mod tests {
             };
             assert!(fits, "{} = {}", variable.name, variable.default);
         }
+    }
+
+    /// The documentation holds what `dfaas-agent markdown` prints.
+    #[test]
+    fn the_documentation_is_up_to_date() {
+        let documentation = include_str!("../../../docs/agent.md");
+        assert!(
+            documentation.contains(&help_markdown()),
+            "put what `dfaas-agent markdown` prints into docs/agent.md"
+        );
     }
 
     #[test]

@@ -5,6 +5,9 @@
 pub const STRATEGY_ITERATIONS: &str = "dfaas_agent_strategy_iterations";
 /// Gauge: how long the computation and the proxy update of the last iteration took, in seconds.
 pub const STRATEGY_ITERATION_DURATION_SECONDS: &str = "dfaas_agent_strategy_iteration_duration_seconds";
+/// Counter: steps that the strategy could not take because proxy, forecaster or model did not answer; the weights
+/// before stayed in force.
+pub const STRATEGY_FAILURES: &str = "dfaas_agent_strategy_failures_total";
 /// Gauge: agents this one is connected to at the moment, itself not counted.
 pub const PEERS: &str = "dfaas_agent_peers";
 /// Counter, label `type` (`MsgType`): messages of other agents that were believed.

@@ -1,7 +1,6 @@
 //! Reading variables of many kinds, collecting complaints instead of stopping at the first.
 
-use super::{HostPort, parse_duration};
-use crate::strategy::NodeId;
+use super::{HostPort, Neighbours, parse_duration};
 use dfaas_agent_api::environment::{Kind, UNUSED, VARIABLES, names, variable};
 use libp2p::multiaddr::Protocol;
 use libp2p::{Multiaddr, PeerId};
@@ -318,17 +317,36 @@ impl<'a> Reader<'a> {
         nodes
     }
 
-    pub(super) fn neighbours(&mut self) -> Option<BTreeSet<NodeId>> {
+    /// A number of something there cannot be less than none of.
+    pub(super) fn amount(&mut self, name: &str, expected: &str) -> f64 {
+        let value: f64 = self.parse(name, expected);
+        if !value.is_finite() || value < 0.0 {
+            self.complain(name, expected);
+            return 0.0;
+        }
+        value
+    }
+
+    pub(super) fn neighbours(&mut self) -> Neighbours {
         let list = self.list(names::NEIGHBOURS);
-        if list.is_empty() || list == ["all"] {
-            return None;
+        match list.as_slice() {
+            [] => return Neighbours::All,
+            [word] if word == "all" => return Neighbours::All,
+            [word] if word == "linked" => return Neighbours::Linked,
+            [word] => {
+                if let Some(bound) = parse_duration(word) {
+                    return Neighbours::Within(bound);
+                }
+            }
+            _ => {}
         }
         for text in &list {
             if text.parse::<PeerId>().is_err() {
-                self.complain_about(names::NEIGHBOURS, text.clone(), "`all` or a list of PeerIds");
+                let expected = "`all`, `linked`, a round trip time such as 20ms, or a list of PeerIds";
+                self.complain_about(names::NEIGHBOURS, text.clone(), expected);
             }
         }
-        Some(list.into_iter().collect())
+        Neighbours::Listed(list.into_iter().collect())
     }
 }
 
@@ -352,6 +370,14 @@ impl Parsed for u16 {
 
 impl Parsed for u32 {
     const STAND_IN: Self = 1;
+}
+
+impl Parsed for i64 {
+    const STAND_IN: Self = 0;
+}
+
+impl Parsed for f64 {
+    const STAND_IN: Self = 0.0;
 }
 
 impl Parsed for std::net::IpAddr {

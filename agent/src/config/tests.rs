@@ -1,4 +1,5 @@
 use super::*;
+use crate::strategy::Compatibility;
 use std::collections::BTreeMap;
 
 fn read(values: &[(&str, &str)]) -> Result<Config, ConfigError> {
@@ -89,6 +90,7 @@ fn every_wrong_value_is_named_with_its_remedy() {
         ("AGENT_BOOTSTRAP_NODES_LIST", "/ip4/10.0.0.2/tcp/6000", "/p2p/"),
         ("AGENT_BOOTSTRAP_NODES_FILE", "/nonexistent/list", "readable file"),
         ("AGENT_NEIGHBOURS", "n2", "PeerIds"),
+        ("AGENT_NEIGHBOURS", "20", "20ms"),
         ("AGENT_HAPROXY_BIND", "*:80 ssl", "ADDRESS:PORT"),
         ("AGENT_HAPROXY_BIND", "", "ADDRESS:PORT"),
         ("AGENT_HAPROXY_CONFIG_FILE", "haproxy.cfg", "absolute"),
@@ -136,7 +138,7 @@ fn bootstrap_nodes_from_list_and_file() {
 #[test]
 fn variables_without_effect_are_reported() {
     let environment: BTreeMap<String, String> = [
-        "AGENT_FORECASTER_HOST",
+        "AGENT_PROMETHEUS_HOST",
         "AGENT_RECALC_PERIODE",
         "AGENT_DEBUG",
         "PATH",
@@ -147,7 +149,7 @@ fn variables_without_effect_are_reported() {
         .into_iter()
         .map(|(name, _)| name)
         .collect();
-    assert_eq!(names, ["AGENT_FORECASTER_HOST", "AGENT_RECALC_PERIODE"]);
+    assert_eq!(names, ["AGENT_PROMETHEUS_HOST", "AGENT_RECALC_PERIODE"]);
 }
 
 #[test]
@@ -155,4 +157,47 @@ fn a_file_wins_over_the_process() {
     let map = |value: &str| BTreeMap::from([("AGENT_RENDEZVOUS".to_owned(), value.to_owned())]);
     let config = Config::read(&(map("file"), map("process"))).unwrap();
     assert_eq!(config.overlay.rendezvous, "file");
+}
+
+#[test]
+fn neighbours() {
+    let with = |value| read(&[("AGENT_NEIGHBOURS", value)]).unwrap().strategy.neighbours;
+    assert_eq!(with("all"), Neighbours::All);
+    assert_eq!(with("linked"), Neighbours::Linked);
+    assert_eq!(with("20ms"), Neighbours::Within(Duration::from_millis(20)));
+    assert_eq!(with(PEER), Neighbours::Listed([PEER.to_owned()].into()));
+}
+
+#[test]
+fn every_strategy_can_be_chosen_and_what_it_needs_is_checked() {
+    for name in dfaas_agent_api::environment::STRATEGIES {
+        read(&[("AGENT_STRATEGY", name)]).unwrap();
+    }
+    for (strategy, name, value, remedy) in [
+        ("nodemarginstrategy", "AGENT_NODE_TYPE", "3", "2 (light)"),
+        (
+            "nodemarginstrategy",
+            "AGENT_NMS_CPU_THRESHOLD",
+            "-1",
+            "percentage",
+        ),
+        ("nodemarginstrategy", "AGENT_NMS_RAM_THRESHOLD", "NaN", "bytes"),
+        (
+            "nodemarginstrategy",
+            "AGENT_GROUP_LIST_FILE_NAME",
+            "/nonexistent",
+            "list of groups",
+        ),
+        ("randomstrategy", "AGENT_RANDOM_SEED", "x", "whole number"),
+        (
+            "latency-threshold",
+            "AGENT_LATENCY_THRESHOLD_MS",
+            "inf",
+            "milliseconds",
+        ),
+        ("rlagentstrategy", "AGENT_RLMODEL_HOST", "a b", "host name"),
+    ] {
+        let text = complaint(&[("AGENT_STRATEGY", strategy), (name, value)]);
+        assert!(text.contains(name) && text.contains(remedy), "{text}");
+    }
 }

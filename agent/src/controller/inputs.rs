@@ -1,19 +1,22 @@
 //! What comes from peers and from the platform.
 
 use super::{Controller, FUNCTIONS_PAUSE, FUNCTIONS_RETRY, GATHER};
+use crate::config::Neighbours;
+use crate::neighbours;
 use crate::p2p::Incoming;
 use crate::reception::{BadMessage, Heard, hear};
-use crate::strategy::{Compatibility, NodeId, Reception};
+use crate::strategy::{Answers, Compatibility, NodeId, Reception};
+use crate::words;
 use std::collections::BTreeSet;
 use tokio::time::Instant;
 
 impl Controller {
     /// Agents came or went.
     pub(super) fn on_peers(&mut self) {
-        let all = self.parts.overlay.peers.borrow_and_update().clone();
-        let connected: BTreeSet<NodeId> = all.into_iter().filter(|peer| self.is_neighbour(peer)).collect();
+        let connected: BTreeSet<NodeId> = self.parts.overlay.peers.borrow_and_update().clone();
         let newcomers = connected.difference(&self.connected).count();
         self.connected = connected;
+        self.choose_neighbours();
         // Newcomers learn this node's address now rather than up to a period later; the original waits.
         if newcomers > 0 && self.parts.strategy.compatibility == Compatibility::Ours {
             self.introduce_at.get_or_insert(Instant::now() + GATHER);
@@ -21,17 +24,46 @@ impl Controller {
         self.changed();
     }
 
-    /// Repeats this node's offers, which newcomers have not heard.
+    /// Something is new about the connections.
+    pub(super) fn on_links(&mut self) {
+        let before: Vec<NodeId> = self.neighbours.keys().cloned().collect();
+        self.choose_neighbours();
+        if !self.neighbours.keys().eq(&before) {
+            self.changed();
+        }
+    }
+
+    fn choose_neighbours(&mut self) {
+        let links = self.parts.overlay.links.borrow_and_update().clone();
+        let rule = &self.parts.strategy.neighbours;
+        let chosen = neighbours::choose(rule, &self.connected, &links, &self.neighbours);
+        let newcomers = chosen
+            .keys()
+            .filter(|peer| !self.neighbours.contains_key(*peer))
+            .count();
+        let before = std::mem::replace(&mut self.neighbours, chosen);
+        for peer in before.keys().filter(|peer| !self.neighbours.contains_key(*peer)) {
+            // One that is gone is remembered until its validity ends; one that is too far now is not.
+            if self.connected.contains(peer) {
+                tracing::info!(peer, "no neighbour any more");
+                self.strategy.forget(peer);
+            }
+        }
+        if newcomers > 0 && self.parts.strategy.neighbours != Neighbours::All {
+            self.introduce_at.get_or_insert(Instant::now() + GATHER);
+        }
+    }
+
+    /// Repeats what this node says of itself, which newcomers have not heard.
     pub(super) fn introduce(&mut self) {
         self.introduce_at = None;
-        self.publish(self.strategy.offers(&self.connected));
+        let answers = Answers::default();
+        let words = self.strategy.introduction(&self.view(&answers));
+        self.publish(words);
     }
 
     /// A peer said something.
     pub(super) fn on_message(&mut self, message: &Incoming) {
-        if !self.is_neighbour(&message.from) {
-            return;
-        }
         match hear(&message.data, &self.parts.node.id) {
             Ok((heard, kind)) => {
                 self.parts.metrics.message(kind);
@@ -42,22 +74,29 @@ impl Controller {
     }
 
     fn believe(&mut self, from: &str, heard: Heard) {
-        match heard {
-            Heard::Text(text) => tracing::info!(from, text, "a peer says"),
-            Heard::NodeInfo { .. } | Heard::Margin { .. } | Heard::Functions { .. } => {
-                tracing::debug!(from, "message of another strategy");
-            }
-            Heard::Offer { address, offers } => {
-                let now = self.clock.monotonic();
-                match self.strategy.receive(now, from, address, &offers) {
-                    // Its servers and functions may be new; if not, applying does nothing.
-                    Reception::NewPeer | Reception::Updated => self.changed(),
-                    Reception::NotForUs => {}
-                    Reception::NoRoom => {
-                        tracing::warn!(from, "there is no room for another peer");
-                        self.parts.metrics.bad_message("no room");
-                    }
-                }
+        if let Heard::Text(text) = &heard {
+            tracing::info!(from, text, "a peer says");
+        }
+        let Some((address, word)) = words::from_message(heard) else {
+            return;
+        };
+        // A listed neighbour may speak before its connection is noticed.
+        let listed = match &self.parts.strategy.neighbours {
+            Neighbours::All => true,
+            Neighbours::Listed(listed) => listed.contains(from),
+            Neighbours::Linked | Neighbours::Within(_) => false,
+        };
+        if !listed && !self.neighbours.contains_key(from) {
+            return;
+        }
+        let now = self.clock.monotonic();
+        match self.strategy.receive(now, from, address, &word) {
+            // Its servers and functions may be new; if not, applying does nothing.
+            Reception::NewPeer | Reception::Updated => self.changed(),
+            Reception::NotForUs => {}
+            Reception::NoRoom => {
+                tracing::warn!(from, "there is no room for another peer");
+                self.parts.metrics.bad_message("no room");
             }
         }
     }
@@ -65,14 +104,6 @@ impl Controller {
     fn drop_message(&self, from: &str, error: &BadMessage) {
         self.parts.metrics.bad_message(error.reason());
         tracing::warn!(from, %error, "message dropped");
-    }
-
-    fn is_neighbour(&self, peer: &str) -> bool {
-        self.parts
-            .strategy
-            .neighbours
-            .as_ref()
-            .is_none_or(|neighbours| neighbours.contains(peer))
     }
 
     /// Asks the platform what is deployed.

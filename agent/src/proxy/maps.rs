@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 pub(super) type Entries = BTreeMap<String, String>;
 
 /// Every map file with its entries.
-pub(super) fn entries<'a>(paths: &'a MapPaths, desired: &Desired) -> [(&'a str, Entries); 3] {
+pub(super) fn entries<'a>(paths: &'a MapPaths, desired: &Desired) -> [(&'a str, Entries); 4] {
     // A function that only peers have is served 0 times a second here.
     let capacity = |name: &String| desired.functions.get(name).copied().unwrap_or(0).to_string();
     let capacities = desired
@@ -32,6 +32,14 @@ pub(super) fn entries<'a>(paths: &'a MapPaths, desired: &Desired) -> [(&'a str, 
         (paths.capacity.as_str(), capacities.collect()),
         (paths.peers.as_str(), peers.collect()),
         (paths.limits.as_str(), limits.collect()),
+        (
+            paths.timeouts.as_str(),
+            desired
+                .timeouts
+                .iter()
+                .map(|(function, milliseconds)| (function.clone(), milliseconds.to_string()))
+                .collect(),
+        ),
     ]
 }
 

@@ -1,12 +1,29 @@
 //! What an HAProxy configuration depends on.
 
-use crate::strategy::{FunctionName, LimitsIn, NodeId, PeerAddress, Weights};
+use crate::strategy::{FunctionName, LimitsIn, NodeId, OwnWeights, PeerAddress, Weights};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+
+/// How requests of users find a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Served here up to the function's capacity, then by peers.
+    Overflow,
+    /// By weight, among the local platform, the rejector and the peers.
+    Split {
+        /// Whether `DFaaS-Node-ID` on an answer names the node that took the user's request, as the original does it
+        /// under all-local, random, latency-threshold and RL; otherwise it names the node that served it.
+        names_origin: bool,
+        /// Whether the load generator's stage is kept in a table.
+        stages: bool,
+    },
+}
 
 /// What is the same as long as the agent runs.
 #[derive(Clone, Debug)]
 pub struct NodeSettings {
+    /// How requests of users find a server.
+    pub mode: Mode,
     /// PeerId of this node.
     pub own_id: NodeId,
     /// Advertised address, shown in X-Server.
@@ -40,8 +57,12 @@ pub struct Desired {
     pub peers: BTreeMap<NodeId, Option<PeerAddress>>,
     /// What each peer may send.
     pub limits: LimitsIn,
-    /// How an excess is spread over the peers.
+    /// How an excess is spread over the peers, or their part of all requests.
     pub weights: Weights,
+    /// The part of the local platform and the rejector, where requests are split.
+    pub own: BTreeMap<FunctionName, OwnWeights>,
+    /// How long a function may take, in milliseconds, where that is known.
+    pub timeouts: BTreeMap<FunctionName, u32>,
 }
 
 impl Desired {
@@ -66,6 +87,12 @@ impl Desired {
             .and_then(|peers| peers.get(peer))
             .copied()
             .unwrap_or(0)
+    }
+
+    /// The weights of the servers of a function that are not peers.
+    #[must_use]
+    pub fn own_weights(&self, function: &str) -> OwnWeights {
+        self.own.get(function).copied().unwrap_or_default()
     }
 
     /// Whether the same functions have a backend as in `other`.

@@ -1,8 +1,8 @@
 //! The configuration's text.
 
 use super::ProxyError;
-use super::model::{Desired, NodeSettings};
-use crate::strategy::PeerAddress;
+use super::model::{Desired, Mode, NodeSettings};
+use crate::strategy::{OwnWeights, PeerAddress};
 use askama::Template;
 use dfaas_agent_api::haproxy::bind_arguments;
 use std::net::SocketAddr;
@@ -17,6 +17,8 @@ pub struct MapPaths {
     pub peers: String,
     /// PeerId/function → requests per second taken.
     pub limits: String,
+    /// Function → milliseconds it may take.
+    pub timeouts: String,
 }
 
 impl MapPaths {
@@ -28,6 +30,7 @@ impl MapPaths {
             capacity: path("dfaas-capacity.map"),
             peers: path("dfaas-peers.map"),
             limits: path("dfaas-limits.map"),
+            timeouts: path("dfaas-timeouts.map"),
         }
     }
 }
@@ -51,7 +54,15 @@ pub fn render(
         desired.servers().map(server).collect::<Vec<_>>()
     };
     let functions = desired.forwardable().into_iter();
+    let (split, names_origin, stages) = match node.mode {
+        Mode::Overflow => (false, false, false),
+        Mode::Split { names_origin, stages } => (true, names_origin, stages),
+    };
     let text = Configuration {
+        split,
+        names_origin,
+        stages,
+        rejector: rejector_address(&node.own_id),
         node,
         maps,
         generation,
@@ -65,9 +76,16 @@ pub fn render(
         },
         servers: servers(""),
         functions: functions
-            .map(|name| Function {
-                name,
-                servers: servers(name),
+            .map(|name| {
+                let OwnWeights { local, reject } = desired.own_weights(name);
+                Function {
+                    name,
+                    backend: backend_name(node.mode, name),
+                    local,
+                    reject,
+                    here: desired.functions.contains_key(name),
+                    servers: servers(name),
+                }
             })
             .collect(),
     }
@@ -84,12 +102,28 @@ pub(super) fn server_check(peers: usize) -> String {
 
 /// Name of a peer's server in every backend.
 pub(super) fn server_name(peer: &str) -> String {
-    format!("node_{peer}")
+    format!("{PEER_SERVER}{peer}")
 }
 
-/// Name of the backend that forwards a function.
-pub(super) fn backend_name(function: &str) -> String {
-    format!("be_others_func_{function}")
+/// Name of a function's backend: the original's, in either mode.
+pub(super) fn backend_name(mode: Mode, function: &str) -> String {
+    match mode {
+        Mode::Overflow => format!("be_others_func_{function}"),
+        Mode::Split { .. } => format!("{FUNCTION_BACKEND}{function}"),
+    }
+}
+
+/// What the backends of functions begin with where requests are split, and the servers of peers in any.
+pub(super) const FUNCTION_BACKEND: &str = "function_";
+pub(super) const PEER_SERVER: &str = "node_";
+
+/// Names of the servers of a function's backend that are not peers: the original's.
+pub(super) const LOCAL_SERVER: &str = "openfaas-local";
+pub(super) const REJECTOR: &str = "rejector";
+
+/// Where the rejector listens: an abstract socket, which leaves no file behind and is this process's own.
+fn rejector_address(own_id: &str) -> String {
+    format!("abns@dfaas-rejector-{own_id}")
 }
 
 #[derive(Template)]
@@ -101,6 +135,10 @@ struct Configuration<'a> {
     binds: Vec<String>,
     metrics_bind: String,
     server_check: String,
+    split: bool,
+    names_origin: bool,
+    stages: bool,
+    rejector: String,
     tables: &'static str,
     servers: Vec<Server>,
     functions: Vec<Function<'a>>,
@@ -108,6 +146,11 @@ struct Configuration<'a> {
 
 struct Function<'a> {
     name: &'a str,
+    backend: String,
+    local: u32,
+    reject: u32,
+    /// Whether it is deployed here.
+    here: bool,
     servers: Vec<Server>,
 }
 

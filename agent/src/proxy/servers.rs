@@ -1,7 +1,7 @@
 //! Peers' servers: adding, parking and weighing them while HAProxy runs.
 
-use super::model::Desired;
-use super::render::{backend_name, server_check, server_name};
+use super::model::{Desired, Mode};
+use super::render::{LOCAL_SERVER, REJECTOR, backend_name, server_check, server_name};
 use crate::strategy::{NodeId, PeerAddress};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -12,16 +12,18 @@ pub(super) type Parked = BTreeMap<NodeId, PeerAddress>;
 
 /// Runtime API commands that turn the servers of `old` into those of `new`. Nothing when only a reload can: other
 /// functions, or a peer that moved.
-pub(super) fn commands(old: &Desired, new: &Desired, parked: &Parked) -> Option<Vec<String>> {
+pub(super) fn commands(mode: Mode, old: &Desired, new: &Desired, parked: &Parked) -> Option<Vec<String>> {
     let had = |peer: &NodeId| old.server(peer).or_else(|| parked.get(peer).copied());
     let moved = |(peer, address)| had(peer).is_some_and(|before| before != address);
-    if !new.has_backends_of(old) || new.servers().any(moved) {
+    let here_as_before = mode == Mode::Overflow || new.functions.keys().eq(old.functions.keys());
+    if !new.has_backends_of(old) || !here_as_before || new.servers().any(moved) {
         return None;
     }
     let check = server_check(new.servers().count());
     let mut commands = Vec::new();
     for function in new.forwardable() {
-        let backend = backend_name(function);
+        let backend = backend_name(mode, function);
+        commands.extend(own_weights(&backend, function, old, new));
         for (peer, _) in gone(old, new) {
             commands.push(format!("set server {backend}/{} state maint", server_name(peer)));
         }
@@ -44,6 +46,19 @@ pub(super) fn commands(old: &Desired, new: &Desired, parked: &Parked) -> Option<
         }
     }
     Some(commands)
+}
+
+/// Commands for the servers that are no peers.
+fn own_weights(backend: &str, function: &str, old: &Desired, new: &Desired) -> Vec<String> {
+    let (before, after) = (old.own_weights(function), new.own_weights(function));
+    [
+        (LOCAL_SERVER, before.local, after.local),
+        (REJECTOR, before.reject, after.reject),
+    ]
+    .into_iter()
+    .filter(|(_, before, after)| before != after)
+    .map(|(server, _, weight)| format!("set server {backend}/{server} weight {weight}"))
+    .collect()
 }
 
 /// Brings the list of parked servers up to date after those commands.
@@ -92,8 +107,15 @@ mod tests {
             "enable server be_others_func_f/node_c",
             "enable health be_others_func_f/node_c",
         ];
-        assert_eq!(commands(&old, &new, &Parked::new()).unwrap(), expected);
-        assert!(commands(&old, &old, &Parked::new()).unwrap().is_empty());
+        assert_eq!(
+            commands(Mode::Overflow, &old, &new, &Parked::new()).unwrap(),
+            expected
+        );
+        assert!(
+            commands(Mode::Overflow, &old, &old, &Parked::new())
+                .unwrap()
+                .is_empty()
+        );
     }
 
     #[test]
@@ -105,9 +127,12 @@ mod tests {
             "set server be_others_func_f/node_a weight 7",
             "set server be_others_func_f/node_a state ready",
         ];
-        assert_eq!(commands(&without, &with, &parked).unwrap(), expected);
         assert_eq!(
-            commands(&without, &state(&[("a", 9, 7)]), &parked),
+            commands(Mode::Overflow, &without, &with, &parked).unwrap(),
+            expected
+        );
+        assert_eq!(
+            commands(Mode::Overflow, &without, &state(&[("a", 9, 7)]), &parked),
             None,
             "it moved"
         );
@@ -119,14 +144,25 @@ mod tests {
     fn what_only_a_reload_can_do() {
         let old = state(&[("a", 1, 0)]);
         assert_eq!(
-            commands(&old, &state(&[("a", 9, 0)]), &Parked::new()),
+            commands(Mode::Overflow, &old, &state(&[("a", 9, 0)]), &Parked::new()),
             None,
             "moved"
+        );
+        let split = Mode::Split {
+            names_origin: false,
+            stages: false,
+        };
+        let mut elsewhere = old.clone();
+        elsewhere.functions.clear();
+        assert_eq!(
+            commands(split, &old, &elsewhere, &Parked::new()),
+            None,
+            "not here any more"
         );
         let mut functions = old.clone();
         functions.functions.insert("g".to_owned(), 1);
         assert_eq!(
-            commands(&old, &functions, &Parked::new()),
+            commands(Mode::Overflow, &old, &functions, &Parked::new()),
             None,
             "another function"
         );

@@ -1,12 +1,14 @@
 //! Keeping a running HAProxy in the desired state.
 
 use super::control::{self, MasterState};
-use super::counters::{UserCounters, parse_table};
+use super::counters::{UserCounters, parse_servers, parse_stage, parse_table};
 use super::maps;
 use super::render::{MapPaths, render};
 use super::servers::{self, Parked};
 use super::socket::CommandSocket;
 use super::{Desired, NodeSettings, ProxyError, files};
+use crate::strategy::{FunctionName, FunctionSample};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -103,6 +105,23 @@ impl Proxy {
         Ok(parse_table(&self.runtime.ask("show table st_users").await?))
     }
 
+    /// The load generator's stage, if it said so within the last seconds.
+    ///
+    /// # Errors
+    /// When HAProxy does not answer.
+    pub async fn stage(&self) -> Result<Option<u32>, ProxyError> {
+        Ok(parse_stage(&self.runtime.ask("show table st_stage").await?))
+    }
+
+    /// Counters of the servers of every function.
+    ///
+    /// # Errors
+    /// When HAProxy does not answer.
+    pub async fn server_samples(&self) -> Result<BTreeMap<FunctionName, FunctionSample>, ProxyError> {
+        // Servers only (4) of all proxies (-1).
+        Ok(parse_servers(&self.runtime.ask("show stat -1 4 -1").await?))
+    }
+
     /// The number of the configuration being served; nothing when it is not one of an agent.
     async fn serving(&self) -> Result<Option<u32>, ProxyError> {
         let text = self.runtime.ask("get var proc.dfaas_generation").await?;
@@ -114,7 +133,7 @@ impl Proxy {
 
     /// What brings HAProxy from one state to the other; nothing when only a reload can.
     fn commands(&self, applied: &Desired, desired: &Desired) -> Option<Vec<String>> {
-        let mut commands = servers::commands(applied, desired, &self.parked)?;
+        let mut commands = servers::commands(self.node.mode, applied, desired, &self.parked)?;
         let old = maps::entries(&self.maps, applied);
         let new = maps::entries(&self.maps, desired);
         for ((path, old), (_, new)) in old.iter().zip(&new) {

@@ -4,8 +4,13 @@
 //! Every period, step 1 compares each function's user rate with the rate the node is made for (`dfaas.maxrate`). A
 //! node below it divides what is left among its peers and tells them (*LimitIn* here, *LimitOut* there); half a period
 //! later, step 2 of a node above it spreads its excess over its peers in proportion to what they offered.
+//!
+//! `latencyawarestrategy` differs in that last step only: it fills the nearest peers first.
 
-use super::{Entry, FunctionName, LimitsIn, NodeId, PeerAddress, Share, Table, Weights};
+mod strategy;
+
+use super::nearest::{self, Candidate};
+use super::{Entry, FunctionName, LimitsIn, NodeId, Peer, PeerAddress, Reception, Share, Table, Weights};
 use dfaas_agent_api::message::FunctionLimits;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -24,6 +29,15 @@ pub enum Compatibility {
     /// The original's, faults included: a peer that spoke is told only about the functions it named itself, one that
     /// was silent gets zeros, and functions without a local copy are never forwarded.
     Upstream,
+}
+
+/// How the excess of an overloaded node is spread over its peers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Spread {
+    /// In proportion to their offers.
+    Proportional,
+    /// To the nearest ones that have room.
+    Nearest,
 }
 
 /// What step 1 is computed from.
@@ -46,31 +60,27 @@ pub struct Step1Outputs {
     pub overloaded: BTreeSet<FunctionName>,
 }
 
-/// What became of a received message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reception {
-    /// It says nothing about this node.
-    NotForUs,
-    /// The table is full.
-    NoRoom,
-    /// First word of a peer.
-    NewPeer,
-    /// A peer's newer offer.
-    Updated,
-}
-
 /// State of the strategy on one node.
 #[derive(Clone, Debug)]
 pub struct Recalc {
     own_id: NodeId,
     compatibility: Compatibility,
-    table: Table,
+    spread: Spread,
+    table: Table<BTreeMap<FunctionName, Share>>,
     functions: BTreeSet<FunctionName>,
     overloaded: BTreeSet<FunctionName>,
     /// Functions without a local copy that users asked this node for.
     wanted: BTreeSet<FunctionName>,
     /// Limits of connected peers that have not spoken yet.
     silent: LimitsIn,
+    /// Connected peers that spoke and did not name this node: it is no neighbour of theirs.
+    strangers: BTreeSet<NodeId>,
+    /// Requests per second beyond what this node serves, at the last step 1.
+    excess: BTreeMap<FunctionName, f64>,
+    /// Weights in force since the last step 2.
+    in_force: Weights,
+    /// Limits before the last step 1, until step 2.
+    limits_before: LimitsIn,
 }
 
 impl Recalc {
@@ -81,42 +91,50 @@ impl Recalc {
         Self {
             own_id,
             compatibility,
+            spread: Spread::Proportional,
             table: Table::new(validity),
             functions: BTreeSet::new(),
             overloaded: BTreeSet::new(),
             wanted: BTreeSet::new(),
             silent: LimitsIn::new(),
+            strangers: BTreeSet::new(),
+            excess: BTreeMap::new(),
+            in_force: Weights::new(),
+            limits_before: LimitsIn::new(),
         }
+    }
+
+    /// The same with another way to spread an excess.
+    #[must_use]
+    pub fn spreading(self, spread: Spread) -> Self {
+        Self { spread, ..self }
     }
 
     /// What is known of the peers.
     #[must_use]
-    pub fn table(&self) -> &Table {
+    pub fn peers(&self) -> &Table<BTreeMap<FunctionName, Share>> {
         &self.table
     }
 
-    /// Functions whose users asked for more than they are made for at the last step 1.
-    #[must_use]
-    pub fn overloaded(&self) -> &BTreeSet<FunctionName> {
-        &self.overloaded
-    }
-
-    /// Forgets peers whose validity is over.
-    pub fn purge(&mut self, now: Duration) {
-        self.table.purge(now);
-    }
-
     /// Measures, divides what is left among the peers, and says what to publish.
-    pub fn step1(&mut self, now: Duration, inputs: Step1Inputs<'_>) -> Step1Outputs {
+    pub fn divide(&mut self, now: Duration, inputs: Step1Inputs<'_>) -> Step1Outputs {
         self.table.purge(now);
+        self.limits_before = self.limits_in_force();
+        self.strangers.retain(|peer| inputs.peers.contains(peer));
         self.functions = inputs.functions.keys().cloned().collect();
         self.overloaded.clear();
         self.silent = self.silent_peers(inputs.peers);
         self.wanted = self.wanted_functions(inputs.user_rates);
+        self.excess = self
+            .wanted
+            .iter()
+            .filter_map(|function| Some((function.clone(), *inputs.user_rates.get(function)?)))
+            .collect();
         for (function, &maximum) in inputs.functions {
             let rate = inputs.user_rates.get(function).copied();
-            if rate.is_some_and(|rate| rate >= f64::from(maximum)) {
+            if let Some(rate) = rate.filter(|rate| *rate >= f64::from(maximum)) {
                 self.overloaded.insert(function.clone());
+                self.excess.insert(function.clone(), rate - f64::from(maximum));
                 self.set_limits(function, 0);
             } else {
                 // Whole requests, as in the original: 9.5 asked of 20 leaves 11.
@@ -131,7 +149,7 @@ impl Recalc {
     }
 
     /// Takes what `from` offers to this node.
-    pub fn receive(
+    pub fn hear(
         &mut self,
         now: Duration,
         from: &str,
@@ -140,17 +158,20 @@ impl Recalc {
     ) -> Reception {
         self.table.purge(now);
         let Some(offered) = offers.get(&self.own_id) else {
+            if self.compatibility == Compatibility::Ours && self.strangers.len() < Table::<()>::MOST {
+                self.strangers.insert(from.to_owned());
+                self.silent.remove(from);
+            }
             return Reception::NotForUs;
         };
+        self.strangers.remove(from);
         let given = self.silent.remove(from).unwrap_or_default();
         let Some((entry, new)) = self.table.enter(from, now, address) else {
             return Reception::NoRoom;
         };
-        entry
-            .functions
-            .retain(|function, _| offered.contains_key(function));
+        entry.known.retain(|function, _| offered.contains_key(function));
         for (function, &limit) in offered {
-            let share = entry.functions.entry(function.clone()).or_insert_with(|| Share {
+            let share = entry.known.entry(function.clone()).or_insert_with(|| Share {
                 limit_in: given.get(function).copied().unwrap_or(0),
                 ..Share::default()
             });
@@ -166,9 +187,14 @@ impl Recalc {
     /// Spreads the excess of overloaded functions over the peers in proportion to their offers.
     ///
     /// Weights are floors of percentages; they may sum to less than 100, which HAProxy does not mind.
-    pub fn step2(&mut self, now: Duration) -> Weights {
+    pub fn weigh(&mut self, now: Duration, peers: &BTreeMap<NodeId, Peer>) -> Weights {
         self.table.purge(now);
+        self.limits_before.clear();
         for function in self.forwarded() {
+            if self.spread == Spread::Nearest {
+                self.weigh_by_distance(&function, peers);
+                continue;
+            }
             let total: f64 = self
                 .table
                 .iter()
@@ -179,7 +205,22 @@ impl Recalc {
                 share.weight = (share.limit_out * 100.0 / total).floor().clamp(0.0, 100.0) as u32;
             }
         }
-        self.weights()
+        self.in_force = self.weights();
+        self.in_force.clone()
+    }
+
+    fn weigh_by_distance(&mut self, function: &str, peers: &BTreeMap<NodeId, Peer>) {
+        let sharers = self.table.iter().filter_map(|(peer, entry)| {
+            Some(Candidate {
+                limit: limit_out(entry, function)?,
+                round_trip: peers.get(peer).and_then(|peer| peer.round_trip),
+            })
+        });
+        let excess = self.excess.get(function).copied().unwrap_or(0.0);
+        let weights = nearest::spread(&sharers.collect::<Vec<_>>(), excess);
+        for (share, weight) in self.shares_of(function).zip(weights) {
+            share.weight = weight;
+        }
     }
 
     /// What this node offers to each of these peers at the moment, for publishing.
@@ -191,13 +232,27 @@ impl Recalc {
             .collect()
     }
 
-    /// The limits in force by this node's own reckoning, of every peer.
-    #[must_use]
-    pub fn limits_in(&self) -> LimitsIn {
+    /// Limits in force: between the steps the higher of old and new, because peers go on with the old weights until
+    /// step 2 and may begin with new ones a moment before this node gets there.
+    fn limits_in_force(&self) -> LimitsIn {
+        let mut limits = self.limits_in();
+        for (peer, functions) in &mut limits {
+            let Some(before) = self.limits_before.get(peer) else {
+                continue;
+            };
+            for (function, limit) in functions {
+                *limit = (*limit).max(before.get(function).copied().unwrap_or(0));
+            }
+        }
+        limits
+    }
+
+    /// The limits by this node's own reckoning, of every peer.
+    fn limits_in(&self) -> LimitsIn {
         let mut limits = self.silent.clone();
         for (peer, entry) in self.table.iter() {
             let own = entry
-                .functions
+                .known
                 .iter()
                 .filter(|(function, _)| self.functions.contains(*function));
             limits.insert(
@@ -208,12 +263,11 @@ impl Recalc {
         limits
     }
 
-    /// The weights in force, by function and peer, of every function a peer named.
-    #[must_use]
-    pub fn weights(&self) -> Weights {
+    /// The weights by function and peer, of every function a peer named.
+    fn weights(&self) -> Weights {
         let mut weights = Weights::new();
         for (peer, entry) in self.table.iter() {
-            for (function, share) in &entry.functions {
+            for (function, share) in &entry.known {
                 weights
                     .entry(function.clone())
                     .or_default()
@@ -227,13 +281,13 @@ impl Recalc {
         let entry = self.table.get(peer);
         if let (Compatibility::Upstream, Some(entry)) = (self.compatibility, entry) {
             return entry
-                .functions
+                .known
                 .iter()
                 .map(|(name, share)| (name.clone(), f64::from(share.limit_in)))
                 .collect();
         }
         let limit = |function: &FunctionName| match entry {
-            Some(entry) => entry.functions.get(function).map_or(0, |share| share.limit_in),
+            Some(entry) => entry.known.get(function).map_or(0, |share| share.limit_in),
             None => self
                 .silent
                 .get(peer)
@@ -255,7 +309,9 @@ impl Recalc {
         if self.compatibility == Compatibility::Upstream {
             return LimitsIn::new();
         }
-        let silent = peers.iter().filter(|peer| self.table.get(peer).is_none());
+        let silent = peers
+            .iter()
+            .filter(|peer| self.table.get(peer).is_none() && !self.strangers.contains(*peer));
         silent.map(|peer| (peer.clone(), BTreeMap::new())).collect()
     }
 
@@ -294,14 +350,14 @@ impl Recalc {
     fn shares_of<'a>(&'a mut self, function: &'a str) -> impl Iterator<Item = &'a mut Share> {
         self.table
             .values_mut()
-            .filter_map(move |entry| entry.functions.get_mut(function))
+            .filter_map(move |entry| entry.known.get_mut(function))
     }
 
     /// Functions whose requests go to peers: overloaded ones, and (not in the original) those that only peers have.
     fn forwarded(&self) -> BTreeSet<FunctionName> {
         let mut forwarded = self.overloaded.clone();
         if self.compatibility == Compatibility::Ours {
-            let named = self.table.iter().flat_map(|(_, entry)| entry.functions.keys());
+            let named = self.table.iter().flat_map(|(_, entry)| entry.known.keys());
             forwarded.extend(
                 named
                     .filter(|function| !self.functions.contains(*function))
@@ -312,9 +368,11 @@ impl Recalc {
     }
 }
 
-fn limit_out(entry: &Entry, function: &str) -> Option<f64> {
-    entry.functions.get(function).map(|share| share.limit_out)
+fn limit_out(entry: &Entry<BTreeMap<FunctionName, Share>>, function: &str) -> Option<f64> {
+    entry.known.get(function).map(|share| share.limit_out)
 }
 
+#[cfg(test)]
+mod replay;
 #[cfg(test)]
 mod tests;

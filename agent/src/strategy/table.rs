@@ -1,12 +1,9 @@
 //! What a node knows of its peers.
 
-use super::{FunctionName, NodeId};
+use super::NodeId;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
-
-/// More peers than any federation this agent is made for; a bound against a peer that invents others.
-const MAXIMUM_ENTRIES: usize = 1024;
 
 /// Where a peer's proxy takes forwarded requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -30,23 +27,26 @@ pub struct Share {
 
 /// One peer.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Entry {
+pub struct Entry<T> {
     /// When its last message came, on the caller's clock.
     pub alive: Duration,
     /// Where its proxy is.
     pub address: PeerAddress,
-    /// The functions it named in its last message.
-    pub functions: BTreeMap<FunctionName, Share>,
+    /// What it said.
+    pub known: T,
 }
 
 /// All peers that spoke lately.
 #[derive(Clone, Debug)]
-pub struct Table {
+pub struct Table<T> {
     validity: Duration,
-    entries: BTreeMap<NodeId, Entry>,
+    entries: BTreeMap<NodeId, Entry<T>>,
 }
 
-impl Table {
+impl<T: Default> Table<T> {
+    /// More peers than any federation this agent is made for; a bound against a peer that invents others.
+    pub(super) const MOST: usize = 1024;
+
     /// An empty table whose entries last `validity` after the peer's last message.
     #[must_use]
     pub fn new(validity: Duration) -> Self {
@@ -61,19 +61,29 @@ impl Table {
         self.entries.retain(|_, entry| entry.alive + self.validity >= now);
     }
 
+    /// Forgets one peer.
+    pub(super) fn remove(&mut self, peer: &str) {
+        self.entries.remove(peer);
+    }
+
     /// The entry of a peer.
     #[must_use]
-    pub fn get(&self, peer: &str) -> Option<&Entry> {
+    pub fn get(&self, peer: &str) -> Option<&Entry<T>> {
         self.entries.get(peer)
     }
 
+    /// The entry of a peer, to change.
+    pub(super) fn get_mut(&mut self, peer: &str) -> Option<&mut Entry<T>> {
+        self.entries.get_mut(peer)
+    }
+
     /// All entries in the order of their PeerIds.
-    pub fn iter(&self) -> impl Iterator<Item = (&NodeId, &Entry)> {
+    pub fn iter(&self) -> impl Iterator<Item = (&NodeId, &Entry<T>)> {
         self.entries.iter()
     }
 
     /// All entries, to change.
-    pub(super) fn values_mut(&mut self) -> impl Iterator<Item = &mut Entry> {
+    pub(super) fn values_mut(&mut self) -> impl Iterator<Item = &mut Entry<T>> {
         self.entries.values_mut()
     }
 
@@ -83,15 +93,15 @@ impl Table {
         peer: &str,
         now: Duration,
         address: PeerAddress,
-    ) -> Option<(&mut Entry, bool)> {
+    ) -> Option<(&mut Entry<T>, bool)> {
         let known = self.entries.contains_key(peer);
-        if !known && self.entries.len() >= MAXIMUM_ENTRIES {
+        if !known && self.entries.len() >= Self::MOST {
             return None;
         }
         let entry = self.entries.entry(peer.to_owned()).or_insert_with(|| Entry {
             alive: now,
             address,
-            functions: BTreeMap::new(),
+            known: T::default(),
         });
         entry.alive = now;
         entry.address = address;

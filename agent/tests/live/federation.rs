@@ -14,20 +14,20 @@ const PERIOD_SECONDS: u64 = 3;
 const OVERLAY_PORT: u16 = 26_000;
 const SERVER_PORT: u16 = 27_008;
 
-struct Node {
-    haproxy: Haproxy,
+pub(crate) struct Node {
+    pub(crate) haproxy: Haproxy,
     backend: Backend,
     agent: Agent,
 }
 
 /// Where a node is to be and who it is to be.
-struct Seat {
-    host: IpAddr,
-    identity: Identity,
+pub(crate) struct Seat {
+    pub(crate) host: IpAddr,
+    pub(crate) identity: Identity,
 }
 
 impl Seat {
-    fn new(number: u8) -> Self {
+    pub(crate) fn new(number: u8) -> Self {
         Self {
             host: own_address(),
             identity: Identity::from_seed(&[number; 32]),
@@ -42,7 +42,7 @@ impl Seat {
         )
     }
 
-    async fn take(&self, maximum: u32, bootstrap: &[&Seat], extra: &[(&str, &str)]) -> Node {
+    pub(crate) async fn take(&self, maximum: u32, bootstrap: &[&Seat], extra: &[(&str, &str)]) -> Node {
         let haproxy = Haproxy::start(self.host).await;
         let backend = Backend::start(self.host, &[("figlet", maximum)]).await;
         let key = haproxy.path("key.pem");
@@ -98,7 +98,7 @@ impl Node {
     }
 
     /// A metric without labels.
-    async fn metric(&self, name: &str) -> Option<f64> {
+    pub(crate) async fn metric(&self, name: &str) -> Option<f64> {
         let text = get(self.server(), "/metrics", &[]).await.body;
         let line = text
             .lines()
@@ -119,7 +119,7 @@ impl Node {
         );
     }
 
-    async fn end(self) {
+    pub(crate) async fn end(self) {
         self.agent.stop().await;
         drop(self.haproxy);
         drop(self.backend);

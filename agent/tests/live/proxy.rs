@@ -1,64 +1,11 @@
 //! What the configuration makes a real HAProxy do.
 
-use crate::backend::Backend;
 use crate::client::{self, get, near};
-use crate::haproxy::{EXECUTABLE, Haproxy, own_address, turn};
+use crate::haproxy::{Haproxy, own_address, turn};
+use crate::node::{Node, one, settings};
 use dfaas_agent::proxy::{Change, Desired, NodeSettings, Proxy, ProxyPaths, Reload};
 use dfaas_agent::strategy::PeerAddress;
-use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::path::PathBuf;
-
-/// A node: HAProxy, what steers it, and functions.
-struct Node {
-    haproxy: Haproxy,
-    proxy: Proxy,
-    _backend: Backend,
-}
-
-impl Node {
-    async fn start() -> Self {
-        Self::with(|_| {}).await
-    }
-
-    async fn with(adjust: impl FnOnce(&mut NodeSettings)) -> Self {
-        let host = own_address();
-        let haproxy = Haproxy::start(host).await;
-        let backend = Backend::start(host, &[]).await;
-        let mut settings = NodeSettings {
-            own_id: format!("id-of-{host}"),
-            address: host,
-            binds: vec![format!("{host}:{}", Haproxy::PORT)],
-            metrics_bind: format!("{host}:{}", Haproxy::METRICS_PORT),
-            peers_bind: Some(format!("{host}:{}", Haproxy::PEERS_PORT)),
-            runtime_socket: haproxy.path("admin.sock").to_str().unwrap().to_owned(),
-            threads: 1,
-            enforce_limits: true,
-            log_requests: false,
-            functions: format!("{host}:{}", Backend::PORT),
-            agent: format!("{host}:1"),
-        };
-        adjust(&mut settings);
-        let paths = ProxyPaths {
-            configuration: haproxy.path("haproxy.cfg"),
-            executable: Some(PathBuf::from(EXECUTABLE)),
-            reload: Reload::Master(haproxy.path("master.sock")),
-        };
-        Self {
-            proxy: Proxy::new(settings, paths, 1),
-            haproxy,
-            _backend: backend,
-        }
-    }
-
-    fn host(&self) -> IpAddr {
-        self.haproxy.host
-    }
-}
-
-fn one<T>(name: &str, value: T) -> BTreeMap<String, T> {
-    BTreeMap::from([(name.to_owned(), value)])
-}
 
 /// figlet at 10 per second, a peer `n2` whose proxy is `peer` and that may send 5 per second.
 fn desired(peer: Option<IpAddr>) -> Desired {
@@ -71,6 +18,7 @@ fn desired(peer: Option<IpAddr>) -> Desired {
         peers: one("n2", address),
         limits: one("n2", one("figlet", 5)),
         weights: one("figlet", one("n2", 0)),
+        ..Desired::default()
     }
 }
 
@@ -170,7 +118,7 @@ async fn rates_are_those_configured() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn limits_are_not_enforced_when_switched_off() {
     let Some(_turn) = turn().await else { return };
-    let mut node = Node::with(|settings| settings.enforce_limits = false).await;
+    let mut node = Node::with(own_address(), |settings| settings.enforce_limits = false).await;
     node.proxy.apply(&desired(None)).await.unwrap();
     let outcome = client::load(
         node.haproxy.address(),
@@ -352,25 +300,16 @@ async fn a_failed_reload_is_noticed() {
     node.proxy.apply(&desired(None)).await.unwrap();
     let before = std::fs::read_to_string(node.haproxy.path("haproxy.cfg")).unwrap();
     // Without the check beforehand, only the master can tell.
-    let settings = |node: &Node| NodeSettings {
-        own_id: "n1".to_owned(),
-        address: node.host(),
-        binds: vec![format!("{}:{}", node.host(), Haproxy::PORT)],
-        metrics_bind: format!("{}:{}", node.host(), Haproxy::METRICS_PORT),
+    let unchecked = NodeSettings {
         peers_bind: None,
-        runtime_socket: node.haproxy.path("admin.sock").to_str().unwrap().to_owned(),
-        threads: 1,
-        enforce_limits: true,
-        log_requests: false,
-        functions: format!("{}:{}", node.host(), Backend::PORT),
-        agent: "127.0.0.1:1".to_owned(),
+        ..settings(&node.haproxy)
     };
     let paths = ProxyPaths {
         configuration: node.haproxy.path("haproxy.cfg"),
         executable: None,
         reload: Reload::Master(node.haproxy.path("master.sock")),
     };
-    let mut unchecked = Proxy::new(settings(&node), paths, 100);
+    let mut unchecked = Proxy::new(unchecked, paths, 100);
     let mut bad = desired(None);
     bad.functions.insert("two words".to_owned(), 1);
     let error = unchecked.apply(&bad).await.unwrap_err().to_string();

@@ -1,8 +1,22 @@
 //! The list itself.
 
-use super::Kind::{Address, Choice, Duration, Flag, Host, List, Number, Path, Port, Socket, Text};
+use super::Kind::{Address, Choice, Decimal, Duration, Flag, Host, List, Number, Path, Port, Socket, Text};
 use super::Section::{Node, Overlay, Platform, Proxy, Server, Strategy};
 use super::{Kind, Section, Variable, names};
+
+/// Strategies an agent has.
+pub const STRATEGIES: &[&str] = &[
+    "recalcstrategy",
+    "latencyawarestrategy",
+    "nodemarginstrategy",
+    "staticstrategy",
+    "alllocalstrategy",
+    "rlagentstrategy",
+    "randomstrategy",
+    "latencythresholdstrategy",
+    "random",
+    "latency-threshold",
+];
 
 /// Every variable an agent reads.
 pub const VARIABLES: &[Variable] = &[
@@ -108,9 +122,9 @@ pub const VARIABLES: &[Variable] = &[
     variable(
         Strategy,
         names::STRATEGY,
-        Choice(&["recalcstrategy"]),
+        Choice(STRATEGIES),
         "recalcstrategy",
-        "Load balancing strategy.",
+        "Load balancing strategy. random and latency-threshold are short for randomstrategy and latencythresholdstrategy.",
     ),
     variable(
         Strategy,
@@ -138,14 +152,93 @@ pub const VARIABLES: &[Variable] = &[
         names::COMPAT,
         Choice(&["", "upstream-2021", "upstream"]),
         "",
-        "Reproduce the original: upstream-2021 counts over half a period, upstream takes the rate of the last second; both publish to a known peer only the functions that peer named, and nothing to a peer that was silent so far.",
+        "Reproduce the original: upstream-2021 counts over half a period, upstream takes the rate of the last second; both reproduce the faults that docs/agent.md lists per strategy.",
     ),
     variable(
         Strategy,
         names::NEIGHBOURS,
         List,
         "all",
-        "Agents to exchange load with: all, or PeerIds.",
+        "Agents to exchange load with: all; linked (in a network of one of this node's interfaces); a time such as 20ms (those whose round trip is at most that); or PeerIds. Messages go to all in any case.",
+    ),
+    variable(
+        Strategy,
+        names::NODE_TYPE,
+        Number,
+        "1",
+        "Node margin: what this node is: 0 heavy, 1 mid, 2 light.",
+    ),
+    variable(
+        Strategy,
+        names::NMS_CPU_THRESHOLD,
+        Decimal,
+        "120.0",
+        "Node margin: forecast processor use, in percent of one core, above which this node is overloaded.",
+    ),
+    variable(
+        Strategy,
+        names::NMS_RAM_THRESHOLD,
+        Decimal,
+        "5500000000.0",
+        "Node margin: the same for memory, in bytes.",
+    ),
+    variable(
+        Strategy,
+        names::NMS_POWER_THRESHOLD,
+        Decimal,
+        "2100000.0",
+        "Node margin: the same for power, in microwatts.",
+    ),
+    variable(
+        Strategy,
+        names::GROUP_LIST_FILE_NAME,
+        Path,
+        "",
+        "Node margin: JSON file that says which functions belong to HIGH_USAGE, LOW_USAGE and MEDIUM_USAGE. Without it, the original's list.",
+    ),
+    variable(
+        Strategy,
+        names::FORECASTER_HOST,
+        Host,
+        "",
+        "Node margin: host of a forecaster that answers like the original's. Without it, a table that is built in.",
+    ),
+    variable(Strategy, names::FORECASTER_PORT, Port, "8000", "Its port."),
+    variable(
+        Strategy,
+        names::RANDOM_SEED,
+        Decimal,
+        "-1",
+        "Random: seed of the draws, a whole number. -1 for another one at every start.",
+    ),
+    variable(
+        Strategy,
+        names::RANDOM_REJECT,
+        Flag,
+        "false",
+        "Random: whether requests may be rejected (403) as well.",
+    ),
+    variable(
+        Strategy,
+        names::LATENCY_THRESHOLD_MS,
+        Decimal,
+        "0",
+        "Latency threshold: the longest round trip, in milliseconds, to a peer that takes part. With 0 none does.",
+    ),
+    variable(
+        Strategy,
+        names::RLMODEL_HOST,
+        Host,
+        "localhost",
+        "RL: host of the model's service (POST /action).",
+    ),
+    variable(Strategy, names::RLMODEL_PORT, Port, "6666", "Its port."),
+    variable(
+        Strategy,
+        names::RLMODEL_EXPLORE,
+        Flag,
+        "false",
+        "RL: whether the model may try actions out.",
     ),
     variable(
         Proxy,
@@ -285,49 +378,9 @@ pub const UNUSED: &[(&str, &str)] = &[
     ("AGENT_RUNTIMEAPI_PORT", "HAProxy is reached through its sockets"),
     ("AGENT_REJECTOR_HOST", "refusals are made by HAProxy"),
     ("AGENT_REJECTOR_PORT", "refusals are made by HAProxy"),
-    (
-        "AGENT_PROMETHEUS_HOST",
-        "the recalc strategy reads HAProxy's counters instead",
-    ),
-    (
-        "AGENT_PROMETHEUS_PORT",
-        "the recalc strategy reads HAProxy's counters instead",
-    ),
-    (
-        "AGENT_PROMETHEUS_STEP",
-        "the recalc strategy reads HAProxy's counters instead",
-    ),
-    ("AGENT_FORECASTER_HOST", "it belongs to the node margin strategy"),
-    ("AGENT_FORECASTER_PORT", "it belongs to the node margin strategy"),
-    (
-        "AGENT_GROUP_LIST_FILE_NAME",
-        "it belongs to the node margin strategy",
-    ),
-    ("AGENT_NODE_TYPE", "it belongs to the node margin strategy"),
-    (
-        "AGENT_NMS_CPU_THRESHOLD",
-        "it belongs to the node margin strategy",
-    ),
-    (
-        "AGENT_NMS_RAM_THRESHOLD",
-        "it belongs to the node margin strategy",
-    ),
-    (
-        "AGENT_NMS_POWER_THRESHOLD",
-        "it belongs to the node margin strategy",
-    ),
-    (
-        "AGENT_RLMODEL_HOST",
-        "it belongs to the reinforcement learning strategy",
-    ),
-    (
-        "AGENT_RLMODEL_PORT",
-        "it belongs to the reinforcement learning strategy",
-    ),
-    (
-        "AGENT_RLMODEL_EXPLORE",
-        "it belongs to the reinforcement learning strategy",
-    ),
+    ("AGENT_PROMETHEUS_HOST", "HAProxy's own counters are read instead"),
+    ("AGENT_PROMETHEUS_PORT", "HAProxy's own counters are read instead"),
+    ("AGENT_PROMETHEUS_STEP", "HAProxy's own counters are read instead"),
 ];
 
 const fn variable(

@@ -40,8 +40,34 @@ pub const RATE_WINDOW: &str = "AGENT_RATE_WINDOW";
 pub const LIMITIN_ENFORCE: &str = "AGENT_LIMITIN_ENFORCE";
 /// Reproduce the original: upstream-2021 counts over half a period, upstream takes the rate of the last second.
 pub const COMPAT: &str = "AGENT_COMPAT";
-/// Agents to exchange load with: all, or PeerIds.
+/// Agents to exchange load with.
 pub const NEIGHBOURS: &str = "AGENT_NEIGHBOURS";
+/// Node margin: what this node is.
+pub const NODE_TYPE: &str = "AGENT_NODE_TYPE";
+/// Node margin: processor use above which the node is overloaded.
+pub const NMS_CPU_THRESHOLD: &str = "AGENT_NMS_CPU_THRESHOLD";
+/// Node margin: memory above which the node is overloaded.
+pub const NMS_RAM_THRESHOLD: &str = "AGENT_NMS_RAM_THRESHOLD";
+/// Node margin: power above which the node is overloaded.
+pub const NMS_POWER_THRESHOLD: &str = "AGENT_NMS_POWER_THRESHOLD";
+/// Node margin: file that says which function belongs to which group.
+pub const GROUP_LIST_FILE_NAME: &str = "AGENT_GROUP_LIST_FILE_NAME";
+/// Node margin: host of the forecaster.
+pub const FORECASTER_HOST: &str = "AGENT_FORECASTER_HOST";
+/// Its port.
+pub const FORECASTER_PORT: &str = "AGENT_FORECASTER_PORT";
+/// Random: seed of the draws.
+pub const RANDOM_SEED: &str = "AGENT_RANDOM_SEED";
+/// Random: whether requests may be rejected.
+pub const RANDOM_REJECT: &str = "AGENT_RANDOM_REJECT";
+/// Latency threshold: the longest round trip to a peer that takes part.
+pub const LATENCY_THRESHOLD_MS: &str = "AGENT_LATENCY_THRESHOLD_MS";
+/// RL: host of the model's service.
+pub const RLMODEL_HOST: &str = "AGENT_RLMODEL_HOST";
+/// Its port.
+pub const RLMODEL_PORT: &str = "AGENT_RLMODEL_PORT";
+/// RL: whether the model may try actions out.
+pub const RLMODEL_EXPLORE: &str = "AGENT_RLMODEL_EXPLORE";
 /// Address sent to peers when AGENT_NODE_IP is not set.
 pub const HAPROXY_HOST: &str = "AGENT_HAPROXY_HOST";
 /// Port of this node's proxy, sent to peers.

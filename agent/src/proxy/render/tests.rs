@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 fn node() -> NodeSettings {
     NodeSettings {
+        mode: Mode::Overflow,
         own_id: "12D3KooWOne".to_owned(),
         address: IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1)),
         binds: vec!["*:80".to_owned(), "[::]:30080".to_owned()],
@@ -48,6 +49,8 @@ fn federation() -> Desired {
                 BTreeMap::from([("12D3KooWTwo".to_owned(), 100)]),
             ),
         ]),
+        own: BTreeMap::from([("figlet".to_owned(), OwnWeights { local: 70, reject: 5 })]),
+        timeouts: BTreeMap::from([("figlet".to_owned(), 7000)]),
     }
 }
 
@@ -68,7 +71,14 @@ fn variants() -> Vec<(&'static str, String)> {
         log_requests: true,
         ..node()
     };
+    let split = |names_origin, stages| NodeSettings {
+        mode: Mode::Split { names_origin, stages },
+        ..node()
+    };
     vec![
+        ("split", text(&split(false, false), &federation())),
+        ("split_original_headers", text(&split(true, false), &federation())),
+        ("split_stages", text(&split(true, true), &federation())),
         ("alone", text(&node(), &Desired::default())),
         ("federation", text(&node(), &federation())),
         ("not_enforced", text(&bare, &federation())),
@@ -97,7 +107,7 @@ fn haproxy_accepts_every_variant() {
     }
     let directory = tempfile::tempdir().unwrap();
     let here = directory.path().to_str().unwrap();
-    for map in ["capacity", "peers", "limits"] {
+    for map in ["capacity", "peers", "limits", "timeouts"] {
         std::fs::write(directory.path().join(format!("dfaas-{map}.map")), "").unwrap();
     }
     let mut all = variants();

@@ -60,23 +60,23 @@ impl Federation {
                 functions: &node.functions,
                 user_rates: &node.rates,
             };
-            messages.push((node.name, node.strategy.step1(self.now, inputs).offers));
+            messages.push((node.name, node.strategy.divide(self.now, inputs).offers));
         }
         for (sender, offers) in &messages {
             let number = sender[1..].parse().unwrap();
             for node in self.nodes.iter_mut().filter(|node| node.name != *sender) {
-                node.strategy.receive(self.now, sender, address(number), offers);
+                node.strategy.hear(self.now, sender, address(number), offers);
             }
         }
         for node in &mut self.nodes {
-            node.strategy.step2(self.now + PERIOD / 2);
+            node.strategy.weigh(self.now + PERIOD / 2, &BTreeMap::new());
         }
         self.now += PERIOD;
     }
 
     /// LimitIn, LimitOut and weight that node `at` (from 1) has for `peer`, as in a line of the published logs.
     fn line(&self, at: usize, peer: &str) -> (u32, f64, u32) {
-        let share = self.nodes[at - 1].strategy.table().get(peer).unwrap().functions["funca"];
+        let share = self.nodes[at - 1].strategy.peers().get(peer).unwrap().known["funca"];
         (share.limit_in, share.limit_out, share.weight)
     }
 }
@@ -162,7 +162,7 @@ fn a_rate_equal_to_the_maximum_is_overload() {
             user_rates: &BTreeMap::from([("f".to_owned(), rate)]),
         };
         assert_eq!(
-            strategy.step1(Duration::ZERO, inputs).overloaded.contains("f"),
+            strategy.divide(Duration::ZERO, inputs).overloaded.contains("f"),
             overloaded
         );
     }
@@ -175,7 +175,7 @@ fn different_function_sets_do_not_ping_pong() {
     for _ in 0..3 {
         federation.period();
         let strategy = &federation.nodes[0].strategy;
-        let named = &strategy.table().get("n2").unwrap().functions;
+        let named = &strategy.peers().get("n2").unwrap().known;
         assert_eq!(named.keys().collect::<Vec<_>>(), ["funca", "ocr"]);
     }
     // Nobody asks for it, so nobody is counted as a sharer of it.
@@ -192,8 +192,8 @@ fn the_original_echoes_only_what_the_peer_named() {
     let mut federation = Federation::published(Compatibility::Upstream);
     federation.nodes[1].functions.insert("ocr".to_owned(), 8);
     let named = |federation: &Federation| {
-        let entry = federation.nodes[0].strategy.table().get("n2").unwrap().clone();
-        entry.functions.into_keys().collect::<Vec<_>>()
+        let entry = federation.nodes[0].strategy.peers().get("n2").unwrap().clone();
+        entry.known.into_keys().collect::<Vec<_>>()
     };
     federation.period();
     assert_eq!(named(&federation), ["funca", "ocr"]);
@@ -209,7 +209,7 @@ fn a_function_that_only_a_peer_has_is_forwarded() {
     federation.nodes[0].rates = BTreeMap::from([("ocr".to_owned(), 2.0)]);
     federation.period();
     federation.period();
-    let share = federation.nodes[0].strategy.table().get("n2").unwrap().functions["ocr"];
+    let share = federation.nodes[0].strategy.peers().get("n2").unwrap().known["ocr"];
     assert_eq!((share.limit_out, share.weight), (8.0, 100));
     // Interest fades with the users.
     federation.nodes[0].rates.clear();
@@ -217,10 +217,10 @@ fn a_function_that_only_a_peer_has_is_forwarded() {
     assert!(
         !federation.nodes[1]
             .strategy
-            .table()
+            .peers()
             .get("n1")
             .unwrap()
-            .functions
+            .known
             .contains_key("ocr")
     );
 }
@@ -230,17 +230,17 @@ fn a_dead_peer_is_forgotten_after_one_period_and_a_fifth() {
     let mut strategy = Recalc::new("n1".to_owned(), PERIOD, Compatibility::Ours);
     let offers = FunctionLimits::from([("n1".to_owned(), BTreeMap::from([("f".to_owned(), 4.0)]))]);
     assert_eq!(
-        strategy.receive(Duration::ZERO, "n2", address(2), &offers),
+        strategy.hear(Duration::ZERO, "n2", address(2), &offers),
         Reception::NewPeer
     );
     assert_eq!(
-        strategy.receive(PERIOD, "n2", address(2), &offers),
+        strategy.hear(PERIOD, "n2", address(2), &offers),
         Reception::Updated
     );
-    strategy.purge(PERIOD + Duration::from_secs(72));
-    assert!(strategy.table().get("n2").is_some());
-    strategy.purge(PERIOD + Duration::from_millis(72_001));
-    assert!(strategy.table().get("n2").is_none());
+    strategy.table.purge(PERIOD + Duration::from_secs(72));
+    assert!(strategy.peers().get("n2").is_some());
+    strategy.table.purge(PERIOD + Duration::from_millis(72_001));
+    assert!(strategy.peers().get("n2").is_none());
 }
 
 #[test]
@@ -248,10 +248,10 @@ fn a_message_for_others_changes_nothing() {
     let mut strategy = Recalc::new("n1".to_owned(), PERIOD, Compatibility::Ours);
     let offers = FunctionLimits::from([("n3".to_owned(), BTreeMap::from([("f".to_owned(), 4.0)]))]);
     assert_eq!(
-        strategy.receive(Duration::ZERO, "n2", address(2), &offers),
+        strategy.hear(Duration::ZERO, "n2", address(2), &offers),
         Reception::NotForUs
     );
-    assert!(strategy.table().get("n2").is_none());
+    assert!(strategy.peers().get("n2").is_none());
 }
 
 #[test]
@@ -262,7 +262,7 @@ fn absurd_offers_are_harmless() {
         functions: &one("f", 10),
         user_rates: &BTreeMap::from([("f".to_owned(), f64::INFINITY)]),
     };
-    strategy.step1(Duration::ZERO, inputs);
+    strategy.divide(Duration::ZERO, inputs);
     for (peer, limit) in [
         ("n2", -5.0),
         ("n3", f64::NAN),
@@ -270,8 +270,109 @@ fn absurd_offers_are_harmless() {
         ("n5", f64::INFINITY),
     ] {
         let offers = FunctionLimits::from([("n1".to_owned(), BTreeMap::from([("f".to_owned(), limit)]))]);
-        strategy.receive(Duration::ZERO, peer, address(2), &offers);
+        strategy.hear(Duration::ZERO, peer, address(2), &offers);
     }
-    let weights = strategy.step2(Duration::ZERO);
+    let weights = strategy.weigh(Duration::ZERO, &BTreeMap::new());
     assert_eq!(weights["f"].values().copied().collect::<Vec<_>>(), [0, 0, 100, 0]);
+}
+
+/// The nearest peer with room is filled first; recalc spreads in proportion.
+#[test]
+fn near_peers_are_preferred_by_the_latency_aware_variant() {
+    let offers = |limit| FunctionLimits::from([("n1".to_owned(), BTreeMap::from([("f".to_owned(), limit)]))]);
+    let far = |milliseconds| Peer {
+        address: None,
+        round_trip: Some(Duration::from_millis(milliseconds)),
+    };
+    let peers: BTreeMap<NodeId, Peer> = [("n2", far(100)), ("n3", far(10))]
+        .map(|(name, peer)| (name.to_owned(), peer))
+        .into();
+    for (spread, expected) in [(Spread::Proportional, [50, 50]), (Spread::Nearest, [0, 100])] {
+        let mut strategy = Recalc::new("n1".to_owned(), PERIOD, Compatibility::Ours).spreading(spread);
+        strategy.hear(Duration::ZERO, "n2", address(2), &offers(40.0));
+        strategy.hear(Duration::ZERO, "n3", address(3), &offers(40.0));
+        let inputs = Step1Inputs {
+            peers: &peers.keys().cloned().collect(),
+            functions: &one("f", 10),
+            user_rates: &BTreeMap::from([("f".to_owned(), 35.0)]),
+        };
+        strategy.divide(Duration::ZERO, inputs);
+        let weights = strategy.weigh(Duration::ZERO, &peers);
+        assert_eq!(
+            weights["f"].values().copied().collect::<Vec<_>>(),
+            expected,
+            "{spread:?}"
+        );
+    }
+}
+
+/// A peer that speaks to others only does not take part, so that its share is not lost.
+#[test]
+fn who_does_not_name_this_node_gets_no_share() {
+    let mut strategy = Recalc::new("n1".to_owned(), PERIOD, Compatibility::Ours);
+    let peers = ["n2", "n3"].map(str::to_owned).into();
+    let functions = one("f", 10);
+    let inputs = Step1Inputs {
+        peers: &peers,
+        functions: &functions,
+        user_rates: &BTreeMap::new(),
+    };
+    assert_eq!(strategy.divide(Duration::ZERO, inputs).offers["n3"]["f"], 5.0);
+    let others = FunctionLimits::from([("n3".to_owned(), BTreeMap::new())]);
+    strategy.hear(Duration::ZERO, "n2", address(2), &others);
+    assert_eq!(strategy.divide(Duration::ZERO, inputs).offers["n3"]["f"], 10.0);
+    let ours = FunctionLimits::from([("n1".to_owned(), BTreeMap::from([("f".to_owned(), 1.0)]))]);
+    strategy.hear(Duration::ZERO, "n2", address(2), &ours);
+    assert_eq!(strategy.divide(Duration::ZERO, inputs).offers["n3"]["f"], 5.0);
+}
+
+mod properties {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn names() -> impl proptest::strategy::Strategy<Value = String> {
+        "[a-d]"
+    }
+
+    fn limits() -> impl proptest::strategy::Strategy<Value = BTreeMap<FunctionName, f64>> {
+        prop::collection::btree_map(names(), any::<f64>(), 0..4)
+    }
+
+    proptest! {
+        /// Whatever peers say and users ask, limits do not exceed the maximum in sum, and weights are percentages.
+        #[test]
+        fn limits_and_weights_stay_within_bounds(
+            functions in prop::collection::btree_map(names(), any::<u32>(), 0..4),
+            rates in prop::collection::btree_map(names(), any::<f64>(), 0..4),
+            said in prop::collection::vec(("n[2-6]", limits()), 0..12),
+            times in prop::collection::vec(0u64..200, 4),
+            original: bool,
+            nearest: bool,
+        ) {
+            let compatibility = if original { Compatibility::Upstream } else { Compatibility::Ours };
+            let spread = if nearest { Spread::Nearest } else { Spread::Proportional };
+            let mut strategy = Recalc::new("n1".to_owned(), PERIOD, compatibility).spreading(spread);
+            let peers: BTreeSet<NodeId> = (2..6).map(|number| format!("n{number}")).collect();
+            let links: BTreeMap<NodeId, Peer> =
+                peers.iter().map(|peer| (peer.clone(), Peer::default())).collect();
+            for time in times {
+                // Clocks may jump, even backwards.
+                let now = Duration::from_secs(time);
+                for (peer, offer) in &said {
+                    let offers = FunctionLimits::from([("n1".to_owned(), offer.clone())]);
+                    strategy.hear(now, peer, address(2), &offers);
+                }
+                let inputs = Step1Inputs { peers: &peers, functions: &functions, user_rates: &rates };
+                let outputs = strategy.divide(now, inputs);
+                for (function, maximum) in &functions {
+                    let sum: f64 = outputs.offers.values().filter_map(|limits| limits.get(function)).sum();
+                    prop_assert!(sum <= f64::from(*maximum), "{} of {}", sum, maximum);
+                }
+                prop_assert!(outputs.offers.values().flat_map(BTreeMap::values).all(|limit| *limit >= 0.0));
+                for weights in strategy.weigh(now, &links).values() {
+                    prop_assert!(weights.values().sum::<u32>() <= 100, "{:?}", weights);
+                }
+            }
+        }
+    }
 }

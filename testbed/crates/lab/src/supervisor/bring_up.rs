@@ -1,10 +1,10 @@
 //! Applying a plan: network first, then the services of all nodes side by side, then waiting until all is ready.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use dfaas_model::{Action, Link, Node, NodeKind, Service};
+use dfaas_model::{Action, Link, Node, NodeKind, Service, Topology};
 use dfaas_netns::Network;
 use futures::future::try_join_all;
 
@@ -200,7 +200,12 @@ pub(crate) fn peers_by_node(lab: &Lab, leads: impl Fn(&Link) -> bool) -> HashMap
         .filter_map(|node| {
             let address = lab.request.plan.node(&node.name)?.address?;
             let peer_id = lab.identities.peer_id(&node.name)?.to_owned();
-            Some((node.name.as_str(), Peer { peer_id, address }))
+            let peer = Peer {
+                peer_id,
+                address,
+                linked: false,
+            };
+            Some((node.name.as_str(), peer))
         })
         .collect();
     agents
@@ -209,9 +214,34 @@ pub(crate) fn peers_by_node(lab: &Lab, leads: impl Fn(&Link) -> bool) -> HashMap
             let others = agents
                 .iter()
                 .filter(|(other, _)| other != name && group.get(other) == group.get(name));
-            (*name, others.map(|(_, peer)| peer.clone()).collect())
+            let linked = linked_nodes(topology, name);
+            let peers = others.map(|(other, peer)| Peer {
+                linked: linked.contains(other),
+                ..peer.clone()
+            });
+            (*name, peers.collect())
         })
         .collect()
+}
+
+/// Nodes that a link, or switches only, join to `start`.
+fn linked_nodes<'a>(topology: &'a Topology, start: &str) -> HashSet<&'a str> {
+    let is_switch = |name: &str| {
+        let node = topology.nodes.get(name);
+        node.is_some_and(|node| node.kind == NodeKind::Switch)
+    };
+    let mut linked = HashSet::new();
+    let mut waiting = vec![start];
+    while let Some(here) = waiting.pop() {
+        for link in &topology.links {
+            let [a, b] = [link.endpoints[0].node.as_str(), link.endpoints[1].node.as_str()];
+            let there = if a == here { b } else { a };
+            if (a == here || b == here) && linked.insert(there) && is_switch(there) {
+                waiting.push(there);
+            }
+        }
+    }
+    linked
 }
 
 /// A number for every node; nodes that a path of links joins have the same one.

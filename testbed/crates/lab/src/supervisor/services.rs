@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 
+use dfaas_agent_api::environment::names::NEIGHBOURS;
 use dfaas_agent_api::haproxy::{InitialSettings, initial_haproxy_configuration, sockets};
 use dfaas_model::{Node, PlannedNode, Service};
 use dfaas_process::{Restart, ServiceSpec};
@@ -51,6 +52,8 @@ pub(crate) struct Peer {
     pub(crate) peer_id: String,
     /// The address of its node.
     pub(crate) address: IpAddr,
+    /// Whether a link, or switches only, join the two nodes.
+    pub(crate) linked: bool,
 }
 
 /// Everything the services of one node depend on.
@@ -180,7 +183,25 @@ impl ServiceContext<'_> {
                 .iter()
                 .map(|(key, value)| (key.clone(), value.clone())),
         );
+        self.name_linked_neighbours(&mut environment);
         environment
+    }
+
+    /// The agent itself would take `linked` for "in a network of one of my interfaces"; but a node of the lab has one
+    /// address for all its links, so that only the topology can tell.
+    fn name_linked_neighbours(&self, environment: &mut BTreeMap<String, String>) {
+        if environment.get(NEIGHBOURS).map(String::as_str) != Some("linked") {
+            return;
+        }
+        let linked: Vec<&str> = self
+            .peers
+            .iter()
+            .filter(|peer| peer.linked)
+            .map(|peer| peer.peer_id.as_str())
+            .collect();
+        if !linked.is_empty() {
+            environment.insert(NEIGHBOURS.to_owned(), linked.join(","));
+        }
     }
 
     fn service(

@@ -32,7 +32,6 @@ cases! {
     no_kind: "nodes:\n  n1: { cpus: 1 }\n";
     null_node: "nodes:\n  n1:\n";
     unknown_strategy: "nodes:\n  n1:\n    kind: dfaas\n    agent: { strategy: recalcstrateg }\n";
-    strategy_to_come: "nodes:\n  n1:\n    kind: dfaas\n    agent: { strategy: staticstrategy }\n";
     unknown_agent_setting: "nodes:\n  n1:\n    kind: dfaas\n    agent: { recalc_perod: 5s }\n";
     bad_recalc_period: "nodes:\n  n1:\n    kind: dfaas\n    agent: { recalc_period: 5 }\n";
     dangling_endpoint: "nodes:\n  n1: { kind: host }\n  n3: { kind: host }\n  s1: { kind: switch }\nlinks:\n  - { endpoints: [n1, s1] }\n  - { endpoints: [n4, s1], delay: 5ms }\n";

@@ -12,14 +12,18 @@ const PREFIX: &str = "AGENT_";
 const RECALC_PERIOD: &str = "recalc_period";
 const STRATEGY: &str = "strategy";
 
-/// Strategies the built-in agent has.
-const STRATEGIES: [&str; 1] = ["recalcstrategy"];
-/// Strategies of DFaaS that it does not have yet.
-const OTHER_STRATEGIES: [&str; 4] = [
+/// Strategies the built-in agent has: those of `dfaas-agent-api`, which this crate does not depend on.
+const STRATEGIES: [&str; 10] = [
+    "recalcstrategy",
+    "latencyawarestrategy",
     "nodemarginstrategy",
     "staticstrategy",
     "alllocalstrategy",
     "rlagentstrategy",
+    "randomstrategy",
+    "latencythresholdstrategy",
+    "random",
+    "latency-threshold",
 ];
 
 /// Settings of the agent, without their prefix. Another agent (`binary:`) may have any; and `env:` takes any.
@@ -30,6 +34,9 @@ const SETTINGS: &[&str] = &[
     "bootstrap_nodes_list",
     "compat",
     "debug",
+    "forecaster_host",
+    "forecaster_port",
+    "group_list_file_name",
     "haproxy_bind",
     "haproxy_config_file",
     "haproxy_config_update_command",
@@ -44,21 +51,31 @@ const SETTINGS: &[&str] = &[
     "httpserver_host",
     "httpserver_port",
     "kad_idle_time",
+    "latency_threshold_ms",
     "limitin_enforce",
     "listen",
     "log_colors",
     "log_datetime",
     "neighbours",
+    "nms_cpu_threshold",
+    "nms_power_threshold",
+    "nms_ram_threshold",
     "node_ip",
+    "node_type",
     "openfaas_host",
     "openfaas_pass",
     "openfaas_port",
     "openfaas_user",
     "private_key_file",
     "pubsub_topic",
+    "random_reject",
+    "random_seed",
     "rate_window",
     RECALC_PERIOD,
     "rendezvous",
+    "rlmodel_explore",
+    "rlmodel_host",
+    "rlmodel_port",
     STRATEGY,
 ];
 
@@ -158,23 +175,11 @@ fn check_strategy<T>(name: &str, value: &Spanned<T>, problems: &mut Problems) {
     if STRATEGIES.contains(&name) {
         return;
     }
-    let problem = if OTHER_STRATEGIES.contains(&name) {
-        Problem::new(
-            Fault::NotSupported {
-                what: format!("strategy `{name}`"),
-            },
-            value.span,
-        )
-        .label("here")
-    } else {
-        Problem::new(
-            Fault::UnknownStrategy {
-                name: name.to_owned(),
-            },
-            value.span,
-        )
-        .label("no strategy has this name")
-        .suggest(name, STRATEGIES.into_iter().chain(OTHER_STRATEGIES))
+    let fault = Fault::UnknownStrategy {
+        name: name.to_owned(),
     };
+    let problem = Problem::new(fault, value.span)
+        .label("no strategy has this name")
+        .suggest(name, STRATEGIES);
     problems.add(problem);
 }
