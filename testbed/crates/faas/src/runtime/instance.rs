@@ -177,7 +177,7 @@ impl Drop for Shared {
             .get_mut()
             .unwrap_or_else(PoisonError::into_inner)
             .take();
-        if let Some(Err(error)) = cgroup.map(Cgroup::remove) {
+        if let Some(Err(error)) = cgroup.as_ref().map(Cgroup::remove) {
             warn!("{error}");
         }
     }

@@ -121,7 +121,7 @@ impl Runtime {
         match started {
             Ok(instance) => Ok(instance.with_cgroup(cgroup)),
             Err(reason) => {
-                if let Some(Err(error)) = cgroup.map(Cgroup::remove) {
+                if let Some(Err(error)) = cgroup.as_ref().map(Cgroup::remove) {
                     warn!("{}: {error}", surroundings.full_name);
                 }
                 Err(reason)
