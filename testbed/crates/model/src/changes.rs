@@ -16,9 +16,9 @@ pub enum Change {
         /// The link.
         link: String,
         /// Before and after, from the first end to the second.
-        forward: [Impairment; 2],
+        forward: Box<[Impairment; 2]>,
         /// Before and after, from the second end to the first.
-        backward: [Impairment; 2],
+        backward: Box<[Impairment; 2]>,
     },
     /// What a node may use.
     Limits {
@@ -230,8 +230,8 @@ impl Found {
         if forward[0] != forward[1] || backward[0] != backward[1] {
             self.links.push(Change::Link {
                 link: running.name.clone(),
-                forward,
-                backward,
+                forward: Box::new(forward),
+                backward: Box::new(backward),
             });
         }
     }

@@ -143,11 +143,11 @@ fn among(addresses: &[[u32; 4]], offset: u32, width: usize, then: Vec<Instructio
         let behind = u32::try_from(after.len()).unwrap_or(u32::MAX);
         // What the jumps of the list have to pass: the rest of the list, then all that is `after` this group.
         let list = |number: u32| 2 * (count - number - 1);
-        for word in 0..width - 1 {
+        for (word, value) in group[0].iter().enumerate().take(width - 1) {
             let rest = u32::try_from(3 * (width - 2 - word)).unwrap_or(0) + 1 + 2 * count;
             block.extend([
                 (LOAD_WORD, 0, 0, place(word)),
-                (JUMP_IF_EQUAL, 1, 0, group[0][word]),
+                (JUMP_IF_EQUAL, 1, 0, *value),
                 (JUMP, 0, 0, rest),
             ]);
         }
