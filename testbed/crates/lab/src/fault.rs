@@ -7,10 +7,12 @@
 #[cfg(debug_assertions)]
 pub(crate) fn step(name: &str) {
     use std::io::Write;
-    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::{Mutex, PoisonError};
 
-    static PASSED: AtomicUsize = AtomicUsize::new(0);
-    let number = PASSED.fetch_add(1, Ordering::SeqCst) + 1;
+    // Held to the end, so that no other thread passes a step after the last one.
+    static PASSED: Mutex<usize> = Mutex::new(0);
+    let mut passed = PASSED.lock().unwrap_or_else(PoisonError::into_inner);
+    *passed += 1;
     if let Some(path) = std::env::var_os("DFAAS_TESTBED_STEPS") {
         let file = std::fs::File::options().create(true).append(true).open(path);
         let noted = file.and_then(|mut file| file.write_all(format!("{name}\n").as_bytes()));
@@ -19,7 +21,7 @@ pub(crate) fn step(name: &str) {
         }
     }
     let last = std::env::var("DFAAS_TESTBED_DIE_AT");
-    if last.is_ok_and(|last| last.parse() == Ok(number)) {
+    if last.is_ok_and(|last| last.parse() == Ok(*passed)) {
         // It cannot fail, and nothing comes after it.
         let _ = nix::sys::signal::raise(nix::sys::signal::Signal::SIGKILL);
     }

@@ -213,7 +213,7 @@ mod tests {
                 "backward": { "drops": { "loss": backward } },
             });
             let info: LinkInfo = serde_json::from_value(serde_json::json!({
-                "name": name, "backend": "wire", "up": true, "forward": {}, "backward": {},
+                "name": name, "backend": "wire", "mtu": 1500, "up": true, "forward": {}, "backward": {},
                 "endpoints": [{ "node": "a", "interface": "eth0" }, { "node": "b", "interface": "eth0" }],
                 "statistics": statistics,
             }))

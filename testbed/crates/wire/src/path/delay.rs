@@ -60,10 +60,11 @@ impl PartialEq for Earliest {
 impl Eq for Earliest {}
 
 impl Delay {
-    pub(super) fn set(&mut self, impairment: &Impairment) {
+    /// `waiting`: packets are on their way to this stage, and some may have been chosen to overtake already.
+    pub(super) fn set(&mut self, impairment: &Impairment, waiting: bool) {
         self.delay = nanoseconds(impairment.delay);
         self.keeps_order = impairment.ordered;
-        self.has_overtaking = impairment.reorder > 0.0;
+        self.has_overtaking = impairment.reorder > 0.0 || (waiting && self.has_overtaking);
     }
 
     /// Whether a packet may be due before one that came to this stage earlier.

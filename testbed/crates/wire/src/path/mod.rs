@@ -161,7 +161,7 @@ impl Path {
 
     fn apply(&mut self, now: Nanoseconds, impairment: &Impairment) {
         self.fates.set(impairment);
-        self.delay.set(impairment);
+        self.delay.set(impairment, self.queue.next().is_some());
         match &self.deliveries {
             None => self.queue.set(now, impairment, None),
             Some(deliveries) => {
