@@ -36,9 +36,11 @@ ci/guest.sh 2>&1 | tee -a "$results" || guest=1
 if [ "$(id -u)" -eq 0 ]; then
   step "labs of an ordinary user"
   export DFAAS_TEST_USER=65534
+  # One at a time: the engine of an ordinary user has no precedence over other processes. The whole workspace is named, because
+  # with fewer packages their dependencies would have other features and be built once more.
   {
-    cargo test -p dfaas-testbed --test labs --test leaks -- --skip a_supervisor_may_die --skip thirty_lives
-    cargo test -p dfaas-testbed --test federation -- a_federation_serves published_ports a_scenario_passes
+    cargo test --workspace --test labs --test leaks -- --test-threads=1 --skip a_supervisor_may_die --skip thirty_lives
+    cargo test --workspace --test federation -- --test-threads=1 a_federation_serves published_ports a_scenario_passes
   } 2>&1 | tee -a "$results"
   unset DFAAS_TEST_USER
   rm -rf "${TMPDIR:-/tmp}"/dfaas-test-programs-* # copies for that user, which outlive the tests
