@@ -162,6 +162,7 @@ fn overlay_settings(config: &Config, identity: Identity) -> OverlaySettings {
         lookup_pause: overlay.lookup_pause,
         mdns: overlay.mdns,
         topic: overlay.topic.clone(),
+        compatibility: config.strategy.compatibility,
     }
 }
 

@@ -7,6 +7,7 @@
 mod authors;
 mod behaviour;
 mod mdns;
+mod ping;
 mod redial;
 mod rendezvous;
 mod service;

@@ -1,13 +1,13 @@
 //! The protocols an agent speaks, with bounds that fit federations of 2 to some hundred nodes.
 
-use super::OverlayError;
+use super::{OverlayError, ping};
 use libp2p::connection_limits::{self, ConnectionLimits};
 use libp2p::gossipsub::{self, IdentTopic, MessageAuthenticity, ValidationMode, WhitelistSubscriptionFilter};
 use libp2p::gossipsub::{PeerScoreParams, PeerScoreThresholds, TopicScoreParams};
 use libp2p::identity::Keypair;
 use libp2p::kad::store::{MemoryStore, MemoryStoreConfig};
 use libp2p::swarm::NetworkBehaviour;
-use libp2p::{identify, kad, ping};
+use libp2p::{identify, kad};
 use prometheus_client::registry::Registry;
 use std::collections::{HashMap, HashSet};
 use std::num::NonZeroUsize;
@@ -60,15 +60,12 @@ impl Behaviour {
         let identify = identify::Config::new("/dfaas/1.0.0".to_owned(), keypair.public())
             .with_agent_version(version.to_owned())
             .with_push_listen_addr_updates(true);
-        let ping = ping::Config::new()
-            .with_interval(PING_INTERVAL)
-            .with_timeout(PING_PATIENCE);
         Ok(Self {
             limits: connection_limits::Behaviour::new(limits),
             gossip: gossip(keypair, topic, registry)?,
             kademlia: kademlia(keypair),
             identify: identify::Behaviour::new(identify),
-            ping: ping::Behaviour::new(ping),
+            ping: ping::Behaviour::new(PING_INTERVAL, PING_PATIENCE),
         })
     }
 }

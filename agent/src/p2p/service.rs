@@ -9,7 +9,7 @@ use super::mdns::{self, Mdns};
 use super::redial::Redial;
 use super::{OverlayError, rendezvous, swarm};
 use crate::metrics::Metrics;
-use crate::strategy::NodeId;
+use crate::strategy::{Compatibility, NodeId};
 use dfaas_agent_api::Identity;
 use futures::StreamExt as _;
 use libp2p::gossipsub::IdentTopic;
@@ -53,6 +53,8 @@ pub struct OverlaySettings {
     pub mdns: bool,
     /// Topic of the messages.
     pub topic: String,
+    /// How a round trip time is made of the last pings.
+    pub compatibility: Compatibility,
 }
 
 /// A message of another agent; its signature has been verified.
@@ -69,7 +71,7 @@ pub struct Incoming {
 pub struct Link {
     /// The address it was reached at, or called from.
     pub address: Option<IpAddr>,
-    /// Mean round trip time of the last pings.
+    /// Round trip time by the last three pings: the smallest, or the mean where the original is reproduced.
     pub round_trip: Option<Duration>,
 }
 
@@ -112,6 +114,7 @@ impl Overlay {
             lookup_pause: settings.lookup_pause,
             next_lookup: now + settings.lookup_pause,
             advertised: settings.advertised,
+            compatibility: settings.compatibility,
             subscribed: BTreeSet::new(),
             round_trips: BTreeMap::new(),
             addresses: BTreeMap::new(),
@@ -196,6 +199,7 @@ struct Service {
     lookup_pause: Duration,
     next_lookup: Instant,
     advertised: IpAddr,
+    compatibility: Compatibility,
     /// Nodes that subscribed to the topic and are connected.
     subscribed: BTreeSet<PeerId>,
     round_trips: BTreeMap<PeerId, RoundTrips>,

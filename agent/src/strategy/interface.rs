@@ -13,7 +13,7 @@ use std::time::Duration;
 pub struct Peer {
     /// Address of the connection.
     pub address: Option<IpAddr>,
-    /// Mean of the last measured round trip times.
+    /// Round trip time by the last pings.
     pub round_trip: Option<Duration>,
 }
 

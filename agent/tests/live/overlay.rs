@@ -6,6 +6,7 @@ use dfaas_agent::agent::Agent;
 use dfaas_agent::config::Config;
 use dfaas_agent::metrics::Metrics;
 use dfaas_agent::p2p::{Overlay, OverlaySettings};
+use dfaas_agent::strategy::Compatibility;
 use dfaas_agent_api::Identity;
 use futures::StreamExt as _;
 use libp2p::gossipsub::{self, IdentTopic, MessageAuthenticity};
@@ -61,6 +62,7 @@ impl Node {
             lookup_pause: Duration::from_secs(60),
             mdns: false,
             topic: topic.to_owned(),
+            compatibility: Compatibility::Ours,
         };
         let metrics = Arc::new(Metrics::new());
         (Overlay::start(&settings, Arc::clone(&metrics)).unwrap(), metrics)
@@ -138,6 +140,28 @@ async fn a_connected_node_that_is_no_agent_is_no_peer() {
     await_peers(&mut at_a, &[b]).await;
     tokio::time::sleep(Duration::from_millis(500)).await;
     await_peers(&mut at_a, &[b]).await;
+}
+
+/// The fourth ping would come after fifteen seconds, were the first as far apart as later ones.
+#[tokio::test]
+async fn how_far_a_new_peer_is_is_known_soon() {
+    let nodes = [23, 24].map(Node::new);
+    let [a, b] = &nodes;
+    let (at_a, at_b) = (a.start(&[]), b.start(&[a]));
+    let pinged = async |overlay: &Overlay, peer: &Node| {
+        let (mut links, peer) = (overlay.links.clone(), peer.id());
+        let pings = async {
+            let first =
+                links.wait_for(|links| links.get(&peer).is_some_and(|link| link.round_trip.is_some()));
+            drop(first.await.unwrap());
+            for _ in 0..3 {
+                links.changed().await.unwrap();
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(9), pings).await.is_ok()
+    };
+    let both = tokio::join!(pinged(&at_a, b), pinged(&at_b, a));
+    assert_eq!(both, (true, true), "pinged too few times");
 }
 
 /// A node that puts another's name on what it says: it cannot sign for it.

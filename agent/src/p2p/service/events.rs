@@ -182,12 +182,13 @@ impl Service {
     fn on_ping(&mut self, event: ping::Event) {
         match event.result {
             Ok(time) => {
-                let mean = self.round_trips.entry(event.peer).or_default().note(time);
+                let trips = self.round_trips.entry(event.peer).or_default();
+                let round_trip = trips.note(time, self.compatibility);
                 let peer = event.peer.to_string();
                 self.metrics.set_round_trip(&peer, Some(time));
                 self.links.send_modify(|links| {
                     if let Some(link) = links.get_mut(&peer) {
-                        link.round_trip = Some(mean);
+                        link.round_trip = Some(round_trip);
                     }
                 });
             }
