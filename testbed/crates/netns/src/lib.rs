@@ -19,6 +19,7 @@
 mod attribute;
 mod block;
 mod close;
+mod construction;
 mod counters;
 mod decode;
 mod egress;

@@ -1,8 +1,11 @@
 //! Namespaces that live as long as their descriptors and leave no trace in the file system.
 
 use std::io;
+use std::num::NonZeroUsize;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{self, Sender};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 
@@ -16,7 +19,8 @@ use crate::netlink::Netlink;
 use crate::spec::{NamespaceRole, NamespaceSpec};
 use crate::sysctl::Settings;
 
-/// Threads that create namespaces; more gain nothing (200 namespaces: 60, 45 and 37 ms with 1, 2 and 4).
+/// Threads that create namespaces; more gain nothing (200 namespaces: 60, 45 and 37 ms with 1, 2 and 4), and more than there are
+/// processors wait for each other in the kernel.
 const MOST_THREADS: usize = 4;
 /// Fewer namespaces than this are not worth another thread.
 const PER_THREAD: usize = 8;
@@ -47,42 +51,68 @@ impl Namespace {
     }
 }
 
-/// Creates all namespaces, in the order given, with the settings of their roles and loopback up in nodes.
-pub(crate) fn create_all(specs: &[NamespaceSpec]) -> Result<Vec<Namespace>, NetnsError> {
-    let threads = MOST_THREADS.min(specs.len().div_ceil(PER_THREAD)).max(1);
-    let share = specs.len().div_ceil(threads).max(1);
+/// Creates namespaces with the settings of their roles, and loopback up in nodes, on threads of their own. Meanwhile `made` gets
+/// each one, with its position in `specs`, on the calling thread: about in the order given, the first ones for sure before the last.
+pub(crate) fn create_each(
+    specs: &[&NamespaceSpec],
+    mut made: impl FnMut(usize, Namespace) -> Result<(), NetnsError>,
+) -> Result<(), NetnsError> {
+    let processors = thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    let threads = processors.min(MOST_THREADS).min(specs.len().div_ceil(PER_THREAD));
+    let next = AtomicUsize::new(0);
     thread::scope(|scope| {
-        let workers: Vec<_> = specs
-            .chunks(share)
-            .map(|chunk| {
-                // Such a thread ends up in the last namespace it made: it is never used for anything else.
-                let builder = thread::Builder::new().name("netns-create".into());
-                let first = chunk.first().map_or("", |spec| spec.name.as_str());
-                builder
-                    .spawn_scoped(scope, || create_here(chunk))
-                    .map_err(|source| system("start a thread", first, source))
-            })
-            .collect();
-        let mut namespaces = Vec::with_capacity(specs.len());
+        let (sender, created) = mpsc::channel();
+        let mut workers = Vec::new();
+        for _ in 0..threads {
+            let (sender, next) = (sender.clone(), &next);
+            // Such a thread ends up in the last namespace it made: it is never used for anything else.
+            let builder = thread::Builder::new().name("netns-create".into());
+            let worker = builder.spawn_scoped(scope, move || create_here(specs, next, &sender));
+            let first = specs.first().map_or("", |spec| spec.name.as_str());
+            workers.push(worker.map_err(|source| system("start a thread", first, source))?);
+        }
+        drop(sender);
+        // After a failure the channel is dropped, and the threads end at their next namespace.
+        created
+            .into_iter()
+            .try_for_each(|(position, namespace)| made(position, namespace?))?;
         for worker in workers {
-            let created = worker?.join().map_err(|_| NetnsError::Worker {
+            worker.join().map_err(|_| NetnsError::Worker {
                 namespace: String::new(),
                 reason: "it panicked while namespaces were created".into(),
             })?;
-            namespaces.extend(created?);
         }
-        Ok(namespaces)
+        Ok(())
     })
 }
 
-fn create_here(specs: &[NamespaceSpec]) -> Result<Vec<Namespace>, NetnsError> {
-    let Some(first) = specs.first() else {
-        return Ok(Vec::new());
-    };
-    let directory = hide_mounts(&first.name)?;
-    let mut settings = Settings::new(&directory);
-    let mut create = |(number, spec)| create(spec, number, &directory, &mut settings);
-    specs.iter().enumerate().map(&mut create).collect()
+/// Takes the next namespace to be made until there is none, or nobody takes the result.
+fn create_here(
+    specs: &[&NamespaceSpec],
+    next: &AtomicUsize,
+    made: &Sender<(usize, Result<Namespace, NetnsError>)>,
+) {
+    let mut place: Option<(PathBuf, Settings)> = None;
+    loop {
+        let position = next.fetch_add(1, Ordering::Relaxed);
+        let Some(spec) = specs.get(position) else { return };
+        let mut create = || {
+            let (directory, settings) = match &mut place {
+                Some(place) => place,
+                none => {
+                    let directory = hide_mounts(&spec.name)?;
+                    let settings = Settings::new(&directory);
+                    none.insert((directory, settings))
+                }
+            };
+            create(spec, position, directory, settings)
+        };
+        let outcome = create();
+        let failed = outcome.is_err();
+        if made.send((position, outcome)).is_err() || failed {
+            return;
+        }
+    }
 }
 
 /// Gives the calling thread a mount namespace of its own, with an empty file system over a directory every machine has.

@@ -1,19 +1,18 @@
 //! A network: created from its description, looked up by name, closed as a whole.
 
 use std::collections::HashMap;
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::BorrowedFd;
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::close::Sentinel;
+use crate::construction::{self, Parts, set_offload};
 use crate::error::NetnsError;
 use crate::layout::{Interface, Layout};
-use crate::message::{self, End};
-use crate::namespace::{Namespace, create_all};
-use crate::netlink::Request;
-use crate::offload::Features;
+use crate::message;
+use crate::namespace::Namespace;
 use crate::shape::Shaping;
-use crate::spec::{BRIDGE, NamespaceRole, NearEnd, NetworkSpec, NewVeth, VethSpec};
+use crate::spec::{NamespaceRole, NearEnd, NetworkSpec, NewVeth, VethSpec};
 use crate::worker::Worker;
 
 /// A running network. It lives as long as this value: the descriptors in it are all that keeps its namespaces, so the kernel
@@ -47,17 +46,13 @@ impl Network {
     /// background, as after a drop).
     pub fn create(spec: &NetworkSpec) -> Result<Self, NetnsError> {
         let layout = Layout::new(spec)?;
-        let start = Instant::now();
-        let mut wanted = spec.namespaces.clone();
-        wanted.push(Sentinel::spec());
-        let mut namespaces = create_all(&wanted)?;
-        let Some(held) = namespaces.pop().filter(|_| !namespaces.is_empty()) else {
+        if spec.namespaces.is_empty() {
             return Err(NetnsError::InvalidSpec {
                 subject: "network".into(),
                 reason: "it has no namespace".into(),
             });
-        };
-        tracing::debug!(count = namespaces.len(), elapsed = ?start.elapsed(), "created namespaces");
+        }
+        let Parts { namespaces, held } = construction::build(spec, &layout, &Sentinel::spec())?;
         let is_wire = |position: &usize| spec.namespaces[*position].role == NamespaceRole::Wire;
         let last = (0..namespaces.len())
             .find(is_wire)
@@ -72,7 +67,7 @@ impl Network {
                 source,
             })?;
         let names = spec.namespaces.iter().enumerate();
-        let network = Self {
+        Ok(Self {
             worker,
             namespaces,
             positions: names
@@ -83,9 +78,7 @@ impl Network {
             blocked: Mutex::default(),
             sentinel,
             last,
-        };
-        network.populate(spec)?;
-        Ok(network)
+        })
     }
 
     /// The descriptor of a namespace, to enter it or to hand it to another process.
@@ -216,14 +209,15 @@ impl Network {
             }
         }
         let midpoint = self.layout().interface(wire, veth.midpoint);
-        let made = match (self.new_pair(&link), midpoint) {
+        let pair = construction::new_pair(&self.layout(), &|position| self.namespaces.get(position), &link);
+        let made = match (pair, midpoint) {
             (Some(pair), Some(midpoint)) => self.sentinel.create_elsewhere(&[pair]).and_then(|()| {
                 let raise = message::raise_midpoint(midpoint.index, veth.midpoint);
                 wire_namespace.netlink().execute(&[raise])
             }),
             _ => Ok(()), // both were taken just now
         };
-        let made = made.and_then(|()| self.set_offload(&link, &mut None));
+        let made = made.and_then(|()| set_offload(&self.namespaces[namespace], &link, &mut None));
         if made.is_err() {
             let mut layout = self.layout_mut();
             layout.forget(namespace, &near.interface);
@@ -256,137 +250,5 @@ impl Network {
 
     pub(crate) fn blocked(&self) -> MutexGuard<'_, HashMap<(String, u32), u16>> {
         self.blocked.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn populate(&self, spec: &NetworkSpec) -> Result<(), NetnsError> {
-        let timed = |what: &str, step: &dyn Fn() -> Result<(), NetnsError>| {
-            let start = Instant::now();
-            step()?;
-            tracing::debug!(elapsed = ?start.elapsed(), "{what}");
-            Ok(())
-        };
-        timed("created bridges", &|| self.create_bridges(spec))?;
-        timed("created links", &|| self.create_links(spec))?;
-        timed("switched off offloads", &|| self.set_offloads(spec))?;
-        timed("set addresses", &|| self.configure(spec))?;
-        timed("raised bridges", &|| self.raise_bridges(spec))
-    }
-
-    fn switches<'a>(&'a self, spec: &'a NetworkSpec) -> impl Iterator<Item = (&'a Namespace, u32)> {
-        let roles = spec.namespaces.iter().enumerate();
-        roles
-            .filter(|(_, namespace)| namespace.role == NamespaceRole::Switch)
-            .filter_map(|(position, _)| {
-                let bridge = self.layout().interface(position, BRIDGE)?;
-                Some((&self.namespaces[position], bridge.index))
-            })
-    }
-
-    fn create_bridges(&self, spec: &NetworkSpec) -> Result<(), NetnsError> {
-        self.switches(spec)
-            .try_for_each(|(switch, index)| switch.netlink().execute(&[message::new_bridge(index)]))
-    }
-
-    fn raise_bridges(&self, spec: &NetworkSpec) -> Result<(), NetnsError> {
-        self.switches(spec)
-            .try_for_each(|(switch, index)| switch.netlink().execute(&[message::set_up(index, BRIDGE, true)]))
-    }
-
-    fn create_links(&self, spec: &NetworkSpec) -> Result<(), NetnsError> {
-        let pairs: Vec<Request> = spec.links.iter().filter_map(|link| self.new_pair(link)).collect();
-        self.sentinel.create_elsewhere(&pairs)?;
-        let mut midpoints: Vec<Vec<Request>> = Vec::new();
-        midpoints.resize_with(self.namespaces.len(), Vec::new);
-        for link in &spec.links {
-            let index = self.layout().interface(link.wire, &link.midpoint);
-            midpoints[link.wire]
-                .extend(index.map(|found| message::raise_midpoint(found.index, &link.midpoint)));
-        }
-        self.execute_each(&midpoints)
-    }
-
-    fn new_pair(&self, link: &VethSpec) -> Option<Request> {
-        let near = &link.near;
-        let place = |namespace: usize, name| {
-            let interface = self.layout().interface(namespace, name)?;
-            let namespace = self.namespaces[namespace].descriptor().as_raw_fd();
-            Some(End {
-                name,
-                interface,
-                namespace,
-            })
-        };
-        let end = place(near.namespace, near.interface.as_str())?;
-        let midpoint = place(link.wire, link.midpoint.as_str())?;
-        let bridge = self
-            .layout()
-            .interface(near.namespace, BRIDGE)
-            .filter(|_| near.bridge_port);
-        let owner = self.namespaces[near.namespace].name();
-        Some(message::new_veth(
-            near,
-            end,
-            bridge.map(|found| found.index),
-            midpoint,
-            owner,
-        ))
-    }
-
-    /// Sends every namespace its requests.
-    fn execute_each(&self, requests: &[Vec<Request>]) -> Result<(), NetnsError> {
-        let mut each = self.namespaces.iter().zip(requests);
-        each.try_for_each(|(namespace, requests)| namespace.netlink().execute(requests))
-    }
-
-    fn set_offloads(&self, spec: &NetworkSpec) -> Result<(), NetnsError> {
-        let mut features = None;
-        spec.links
-            .iter()
-            .try_for_each(|link| self.set_offload(link, &mut features))
-    }
-
-    /// `features` are the same for all pairs of a machine, and read once.
-    fn set_offload(&self, link: &VethSpec, features: &mut Option<Features>) -> Result<(), NetnsError> {
-        let netlink = self.namespaces[link.near.namespace].netlink();
-        let interface = &link.near.interface;
-        let features = match features {
-            Some(known) => known,
-            unknown => unknown.insert(Features::read(&netlink, interface)?),
-        };
-        features.disable_segmentation(&netlink, interface, !link.near.segmentation_offload)
-    }
-
-    fn configure(&self, spec: &NetworkSpec) -> Result<(), NetnsError> {
-        let mut requests: Vec<Vec<Request>> = Vec::new();
-        requests.resize_with(self.namespaces.len(), Vec::new);
-        let index = |namespace: usize, name: &str| {
-            self.layout()
-                .interface(namespace, name)
-                .map_or(0, |found| found.index)
-        };
-        for end in spec
-            .links
-            .iter()
-            .map(|link| &link.near)
-            .filter(|end| !end.bridge_port)
-        {
-            // On Linux 6.8 and newer this waits until the kernel has taken note of the carrier. It reports all multicast groups once
-            // more when it does so, and must not do so after the bridges are raised: N reports would be flooded to N nodes.
-            let index = index(end.namespace, &end.interface);
-            requests[end.namespace].push(message::get_link(index, &end.interface));
-        }
-        for item in &spec.addresses {
-            let index = index(item.namespace, &item.interface);
-            requests[item.namespace].push(message::new_address(index, &item.interface, item.address));
-        }
-        for item in &spec.routes {
-            requests[item.namespace].push(message::new_route(item.destination, item.via));
-        }
-        for item in &spec.neighbours {
-            let index = index(item.namespace, &item.interface);
-            let request = message::new_neighbour(index, &item.interface, item.address, item.mac);
-            requests[item.namespace].push(request);
-        }
-        self.execute_each(&requests)
     }
 }
