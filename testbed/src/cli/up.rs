@@ -36,10 +36,10 @@ pub(crate) fn run(arguments: &UpArguments) -> Result<u8, CliError> {
     })?;
     progress.finish();
     let (_, client) = dfaas_lab::connect(Some(&topology.name))?;
-    let detail = block_on(client.lab())??;
     if arguments.json {
-        print_json(&detail)?;
+        print_json(&block_on(client.lab())??)?;
     } else {
+        let detail = block_on(client.lab_without_links())??;
         print(&format!("\n{}", node_table(&detail)))?;
         print(&hints(&detail))?;
     }

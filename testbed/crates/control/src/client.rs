@@ -90,6 +90,15 @@ impl Client {
         self.json("GET", paths::LAB, None).await
     }
 
+    /// The lab without its links, whose statistics are most of what [`Client::lab`] has to gather and send.
+    ///
+    /// # Errors
+    /// When the supervisor does not answer.
+    pub async fn lab_without_links(&self) -> Result<LabDetail, ControlError> {
+        self.json("GET", &format!("{}?links=false", paths::LAB), None)
+            .await
+    }
+
     /// Asks the supervisor to take the lab down; returns before it is gone.
     ///
     /// # Errors

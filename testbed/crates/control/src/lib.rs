@@ -19,7 +19,7 @@ pub use types::{
 
 /// The paths of the API, below the Unix socket.
 pub mod paths {
-    /// `GET`: the whole lab ([`crate::LabDetail`]). `DELETE`: take the lab down; answers before it is gone.
+    /// `GET`: the whole lab ([`crate::LabDetail`]), or with `?links=false` all but its links. `DELETE`: take the lab down; answers before it is gone.
     pub const LAB: &str = "/v1/lab";
     /// `POST /v1/nodes/NODE/init`: makes sure that the node has an init process; answers with what is needed to enter it.
     ///

@@ -49,7 +49,7 @@ pub struct LabDetail {
     pub engine_scheduling: Option<String>,
     /// Nodes in the order of the topology file.
     pub nodes: Vec<NodeInfo>,
-    /// Links in the order of the topology file.
+    /// Links in the order of the topology file; empty when the caller did not want them.
     pub links: Vec<LinkInfo>,
     /// Partitions in force, in the order they were made: groups of nodes that cannot reach each other.
     #[serde(default)]

@@ -35,7 +35,7 @@ pub async fn list() -> Result<Vec<LabRow>, LabError> {
     for state in StateDirectory::all()? {
         let identity = state.supervisor();
         let detail = if state.supervisor_lives() {
-            Client::new(state.control_socket()).lab().await.ok()
+            Client::new(state.control_socket()).lab_without_links().await.ok()
         } else {
             None
         };

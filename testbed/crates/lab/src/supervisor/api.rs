@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::extract::{Path as Segments, Request, State};
+use axum::extract::{Path as Segments, Query, Request, State};
 use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post};
@@ -15,6 +15,7 @@ use axum::{Json, Router};
 use dfaas_control::{ErrorBody, LabDetail, LinkChange, LinkInfo, paths};
 use dfaas_process::NodeReference;
 use hyper_util::rt::TokioIo;
+use serde::Deserialize;
 use tokio::net::UnixListener;
 
 use crate::error::LabError;
@@ -72,8 +73,18 @@ impl From<LabError> for Refusal {
     }
 }
 
-async fn show_lab(State(lab): State<Arc<Lab>>) -> Json<LabDetail> {
-    Json(lab.detail())
+#[derive(Deserialize)]
+struct LabQuery {
+    #[serde(default = "wanted")]
+    links: bool,
+}
+
+fn wanted() -> bool {
+    true
+}
+
+async fn show_lab(State(lab): State<Arc<Lab>>, Query(query): Query<LabQuery>) -> Json<LabDetail> {
+    Json(lab.detail(query.links))
 }
 
 async fn shut_down(State(lab): State<Arc<Lab>>) -> StatusCode {

@@ -289,9 +289,10 @@ impl Lab {
             .unwrap_or_default()
     }
 
-    pub(crate) fn detail(&self) -> LabDetail {
+    /// The lab as it is now, with or without its links.
+    pub(crate) fn detail(&self, with_links: bool) -> LabDetail {
         let topology = self.topology();
-        let network = self.network();
+        let network = self.network().filter(|_| with_links);
         let partitions = self.partitions.in_force();
         let links = lock(&self.links);
         let nodes = topology.nodes.values().zip(&self.nodes);

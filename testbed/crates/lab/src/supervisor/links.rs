@@ -1,6 +1,6 @@
 //! The links of a lab: who impairs each of them, what they do now, and changing that while packets flow.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use dfaas_control::{LinkChange, LinkEndInfo, LinkInfo};
 use dfaas_model::{Backend, Contradiction, Impairment, Link, Topology};
@@ -48,7 +48,7 @@ struct RunningLink {
 /// What both carriers have counted, at about one moment.
 #[derive(Debug)]
 struct Counters {
-    engine: Vec<LinkStatistics>,
+    engine: HashMap<String, LinkStatistics>,
     kernel: Option<dfaas_netns::Counters>,
 }
 
@@ -427,9 +427,10 @@ impl Links {
 
     fn read_counters(&self, network: &Network) -> Counters {
         let has_kernel_links = self.running.values().any(|it| it.carrier == Carrier::Tc);
+        let engine = self.engine.iter().flat_map(Engine::statistics);
         let kernel = has_kernel_links.then(|| network.counters(WIRE_NAMESPACE));
         Counters {
-            engine: self.engine.as_ref().map(Engine::statistics).unwrap_or_default(),
+            engine: engine.map(|it| (it.name.clone(), it)).collect(),
             kernel: kernel.and_then(|read| {
                 read.inspect_err(
                     |error| tracing::warn!(%error, "the kernel's counters of links cannot be read"),
@@ -441,7 +442,7 @@ impl Links {
 
     fn statistics(&self, link: &Link, network: &Network, counters: &Counters) -> Option<LinkStatistics> {
         match self.running.get(&link.name)?.carrier {
-            Carrier::Wire => counters.engine.iter().find(|it| it.name == link.name).cloned(),
+            Carrier::Wire => counters.engine.get(&link.name).cloned(),
             Carrier::Tc => {
                 let midpoints = self.midpoints_of(&link.name).ok()?;
                 let counters = counters.kernel.as_ref()?;
