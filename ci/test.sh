@@ -1,5 +1,5 @@
 #!/bin/bash
-# Every test, privileged ones included. Needs root for those; without root they say that they are skipped.
+# Every test, privileged ones included. Needs root for those; without root they say that they are skipped. Lints are in ci/lint.sh.
 # DFAAS_REQUIRE=root,haproxy,programs,go,vm turns a skip into a failure.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -11,16 +11,12 @@ step "what the distribution has to offer"
 ci/setup.sh
 
 if command -v go >/dev/null; then
-  gofmt -d ci/interop | (! grep .)
   # The tests of the overlay build it themselves; begun here, it uses the time in which cargo needs one core only.
   (cd ci/interop && go build -o /dev/null .) &
 fi
 
-step "format and lints"
+step "format and boundaries" # lints and documentation: ci/lint.sh
 cargo fmt --all --check
-cargo clippy --quiet --workspace --all-targets -- -D warnings
-RUSTDOCFLAGS="-D warnings" cargo doc --quiet --workspace --no-deps
-if command -v cargo-deny >/dev/null; then cargo deny --log-level error check licenses bans sources; fi
 ci/boundaries.sh
 
 step "tests"
