@@ -38,7 +38,7 @@ mod sys;
 
 pub use cgroup::{
     Cgroup, CgroupDirectory, CgroupReference, Hierarchies, Hierarchy, LimitKind, LimitNotApplied, Limits,
-    remove_cgroup_tree,
+    Usage, remove_cgroup_tree,
 };
 pub use error::ProcessError;
 pub use execute::{Command, execute_in};

@@ -73,8 +73,9 @@ pub enum Privileges {
     /// tracing of init. A program that wants namespaces of its own makes a user namespace with them.
     #[default]
     Confined,
-    /// Also `CAP_SYS_ADMIN`, for services that make namespaces or mounts without a user namespace. Programs in such a
-    /// node must be trusted: whoever may mount can find a way to write to the host's files.
+    /// Also `CAP_SYS_ADMIN`, for services that make namespaces or mounts without a user namespace, and the node's
+    /// cgroup to make others in. Programs in such a node must be trusted: whoever may mount can find a way to write to
+    /// the host's files, and whoever may write to a cgroup can lift its limits.
     Namespaces,
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use dfaas_process::{Bind, Cgroup, Isolation, Limits, Sandbox, SandboxSpec};
-use tracing::{info, warn};
+use tracing::{debug, warn};
 
 use crate::error::FaasError;
 pub(crate) use instance::{Instance, Running};
@@ -94,7 +94,7 @@ impl Runtime {
             files: None,
         };
         match Sandbox::start((&runtime.program, &[LAUNCHER]), &runtime.specification(&probe)) {
-            Ok(_) => {}
+            Ok(_) => say_missing_limits(),
             Err(error) if apart == Apart::Full => return Err(FaasError::Isolation(error)),
             Err(error) => {
                 warn!("functions run without isolation, as the platform's user: {error}");
@@ -187,7 +187,7 @@ impl Runtime {
         match Cgroup::create(&path, &limits) {
             Ok((cgroup, not_applied)) => {
                 for missing in not_applied {
-                    info!("{name}: {missing}");
+                    debug!("{name}: {missing}"); // has been said for all of them
                 }
                 Some(cgroup).filter(|cgroup| !cgroup.reference().directories.is_empty())
             }
@@ -202,6 +202,30 @@ impl Runtime {
 /// The cgroup above those of all functions of the platform in process `pid`.
 fn cgroup_of(pid: u32) -> String {
     format!("dfaas-faas-{pid}")
+}
+
+/// Tries all limits a function may have, and says once which do not hold on this machine.
+fn say_missing_limits() {
+    let limits = Limits {
+        cpus: Some(1.0),
+        memory_bytes: Some(1 << 30),
+        pids: Some(PROCESSES),
+    };
+    let tried = Cgroup::create(&format!("{}/probe", cgroup_of(std::process::id())), &limits);
+    let removed = tried.and_then(|(cgroup, not_applied)| {
+        let kinds: Vec<String> = not_applied.iter().map(|it| it.limit.to_string()).collect();
+        if let Some(first) = not_applied.first() {
+            warn!(
+                "functions run without limits of {}: {}",
+                kinds.join(", "),
+                first.reason
+            );
+        }
+        cgroup.remove()
+    });
+    if let Err(error) = removed {
+        warn!("{error}");
+    }
 }
 
 /// Removes the cgroups of a platform that has ended without doing so itself.

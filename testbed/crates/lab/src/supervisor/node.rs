@@ -6,10 +6,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use dfaas_control::{Happening, NodeState, ServiceInfo};
-use dfaas_model::Node;
+use dfaas_model::{Node, NodeKind};
 use dfaas_process::{
     Bind, Cgroup, CgroupDirectory, CgroupReference, Event, ExitStatus, Hierarchies, Init, InitSpec, Limits,
-    NodeReference, Restart, ServiceSpec,
+    NodeReference, Privileges, Restart, ServiceSpec,
 };
 use indexmap::IndexMap;
 
@@ -471,6 +471,10 @@ fn init_specification(
         });
     }
     specification.cgroup = cgroup;
+    if node.kind == NodeKind::Dfaas {
+        // Its platform makes namespaces for functions, which have no privileges then.
+        specification.privileges = Privileges::Namespaces;
+    }
     Ok(specification)
 }
 

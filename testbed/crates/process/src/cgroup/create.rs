@@ -7,7 +7,7 @@ use std::path::{Component, Path, PathBuf};
 use super::files;
 use super::hierarchies::{Hierarchies, Hierarchy};
 use super::limits::{LimitKind, LimitNotApplied, Limits};
-use super::{CgroupDirectory, CgroupReference};
+use super::{ASIDE, CgroupDirectory, CgroupReference};
 use crate::error::ProcessError;
 
 pub(super) fn create(
@@ -134,7 +134,12 @@ fn enable(controller: Hierarchy, leaf: &CgroupDirectory) -> Result<(), String> {
         {
             continue;
         }
-        files::write(directory, "cgroup.subtree_control", &format!("+{controller}")).map_err(|error| {
+        let hand_down = || files::write(directory, "cgroup.subtree_control", &format!("+{controller}"));
+        let mut handed = hand_down();
+        if is_busy(&handed) && directory == leaf.base && is_own_root() {
+            handed = step_aside(directory).and_then(|()| hand_down());
+        }
+        handed.map_err(|error| {
             let hint = match error.raw_os_error() {
                 Some(libc::EBUSY) => " (processes live in this cgroup itself)",
                 _ => "",
@@ -144,6 +149,40 @@ fn enable(controller: Hierarchy, leaf: &CgroupDirectory) -> Result<(), String> {
                 directory.display()
             )
         })?;
+    }
+    Ok(())
+}
+
+fn is_busy(result: &io::Result<()>) -> bool {
+    let code = result.as_ref().err().and_then(io::Error::raw_os_error);
+    code == Some(libc::EBUSY)
+}
+
+/// Whether the cgroup that this process sees as the topmost is its own: then all in it belong to the same node or
+/// container, and may be moved.
+fn is_own_root() -> bool {
+    let own = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+    own.lines().any(|line| line == "0::/")
+}
+
+/// Moves the processes of a cgroup to one below it. What is born meanwhile is found by the next look.
+fn step_aside(directory: &Path) -> io::Result<()> {
+    const LOOKS: u32 = 20;
+    let aside = directory.join(ASIDE);
+    make_directory(&aside)?;
+    for _ in 0..LOOKS {
+        let list = files::read(directory, "cgroup.procs")?;
+        // A process outside of this pid namespace has the number 0.
+        let mut pids = list.lines().filter(|pid| *pid != "0").peekable();
+        if pids.peek().is_none() {
+            break;
+        }
+        for pid in pids {
+            match files::write(&aside, "cgroup.procs", pid) {
+                Err(error) if error.raw_os_error() != Some(libc::ESRCH) => return Err(error),
+                _ => {}
+            }
+        }
     }
     Ok(())
 }

@@ -7,6 +7,7 @@ mod hierarchies;
 mod limits;
 mod operate;
 mod remove;
+mod usage;
 
 use std::path::PathBuf;
 
@@ -15,6 +16,7 @@ use serde::{Deserialize, Serialize};
 pub use hierarchies::{Hierarchies, Hierarchy};
 pub use limits::{LimitKind, LimitNotApplied, Limits};
 pub use remove::remove_cgroup_tree;
+pub use usage::Usage;
 
 use crate::error::ProcessError;
 
@@ -42,6 +44,22 @@ pub struct CgroupDirectory {
     pub base: PathBuf,
     /// The directory itself, below `base`.
     pub path: PathBuf,
+}
+
+/// Where the processes of a version 2 cgroup are that has others below it: with controllers handed down, it may have
+/// none itself.
+const ASIDE: &str = "processes";
+
+impl CgroupDirectory {
+    /// The directory whose `cgroup.procs` takes processes in.
+    pub(crate) fn entrance(&self) -> PathBuf {
+        let aside = self.path.join(ASIDE);
+        if self.hierarchy == Hierarchy::Unified && aside.is_dir() {
+            aside
+        } else {
+            self.path.clone()
+        }
+    }
 }
 
 impl Cgroup {
@@ -73,6 +91,11 @@ impl Cgroup {
     /// Its directories.
     pub fn reference(&self) -> &CgroupReference {
         &self.reference
+    }
+
+    /// What its processes, and those below, use at the moment.
+    pub fn usage(&self) -> Usage {
+        usage::read(&self.reference)
     }
 
     /// Moves a process into it. Its children of later follow, those it has already do not.

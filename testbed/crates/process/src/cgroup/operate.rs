@@ -24,7 +24,7 @@ impl CgroupReference {
 
     pub(crate) fn join(&self, pid: i32) -> Result<(), ProcessError> {
         for directory in &self.directories {
-            files::write(&directory.path, "cgroup.procs", &pid.to_string()).map_err(|source| {
+            files::write(&directory.entrance(), "cgroup.procs", &pid.to_string()).map_err(|source| {
                 ProcessError::Cgroup {
                     action: "join",
                     path: directory.path.clone(),

@@ -101,7 +101,7 @@ fn cgroup_files(node: &NodeReference) -> Result<Vec<CString>, ProcessError> {
     directories
         .map(|directory| {
             c_string(
-                directory.path.join("cgroup.procs").as_os_str().as_bytes(),
+                directory.entrance().join("cgroup.procs").as_os_str().as_bytes(),
                 "the path of a cgroup",
             )
         })

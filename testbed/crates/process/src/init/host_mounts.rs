@@ -9,6 +9,7 @@ use crate::cgroup::{CgroupReference, Hierarchy};
 use crate::error::{Cannot, ProcessError};
 use crate::message::Configuration;
 use crate::mountinfo::{self, Mount};
+use crate::spec::Privileges;
 use crate::sys;
 
 /// A detached mount and where it goes.
@@ -87,8 +88,13 @@ impl Trees {
         }
         let cgroup_directories = configuration.cgroup.as_ref().is_some_and(|cgroup| {
             let (targets, has_directories) = cgroup_targets(cgroup);
+            // Who makes namespaces for programs limits them, too.
+            let open = match configuration.privileges {
+                Privileges::Confined => read_only_tree,
+                Privileges::Namespaces => |path: &Path| sys::open_tree(path, true),
+            };
             for (source, target) in targets {
-                match read_only_tree(&source) {
+                match open(&source) {
                     Ok(descriptor) => trees.push(Tree::new(descriptor, &source, target, false)),
                     Err(error) => {
                         warnings.push(format!("cgroup {} is not visible: {error}", source.display()))

@@ -103,7 +103,7 @@ fn enter(spec: &SandboxSpec) -> Result<Option<i32>, ProcessError> {
 }
 
 /// The owner's user and group under the numbers they have in every sandbox.
-fn map_user(user: u32, group: u32) -> Result<(), ProcessError> {
+pub(super) fn map_user(user: u32, group: u32) -> Result<(), ProcessError> {
     let write = |file: &str, text: String| {
         let path = format!("/proc/self/{file}");
         std::fs::write(&path, text).cannot(|| format!("write {path}"))

@@ -7,13 +7,14 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use nix::sched::{CloneFlags, unshare};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
 use nix::sys::stat::{Mode, umask};
 use nix::unistd::{
     Gid, Uid, chdir, chown, getegid, geteuid, pivot_root, setgroups, sethostname, setresgid, setresuid,
 };
 
-use super::{Isolation, SANDBOX_USER, SandboxSpec};
+use super::{Isolation, SANDBOX_USER, SandboxSpec, launcher};
 use crate::error::{Cannot, ProcessError};
 use crate::init::{attach, devices, make_directory};
 use crate::{raw, sys};
@@ -63,7 +64,7 @@ pub(super) fn make(spec: &SandboxSpec) -> Result<(), ProcessError> {
         open_to_all(Path::new(directory))?;
     }
     make_directory(&spec.home)?;
-    if geteuid().is_root() {
+    if geteuid().is_root() && has_user() {
         let (user, group) = (Uid::from_raw(SANDBOX_USER), Gid::from_raw(SANDBOX_USER));
         chown(&spec.home, Some(user), Some(group)).cannot(|| format!("give {} away", spec.home.display()))?;
     }
@@ -188,9 +189,38 @@ fn start_loopback() -> io::Result<()> {
     }
 }
 
+/// Whether the user of the sandbox exists in this user namespace. In that of an ordinary user, who is root there, it
+/// does not.
+fn has_user() -> bool {
+    let has = |file: &str| {
+        // Without user namespaces there is no such file, and everybody exists.
+        fs::read_to_string(file).map_or(true, |map| maps(&map, SANDBOX_USER))
+    };
+    has("/proc/self/uid_map") && has("/proc/self/gid_map")
+}
+
+/// Whether a number is in one of the ranges of a map (user_namespaces(7): first inside, first outside, length).
+fn maps(map: &str, number: u32) -> bool {
+    map.lines().any(|line| {
+        let mut fields = line.split_ascii_whitespace().map(str::parse::<u64>);
+        match (fields.next(), fields.nth(1)) {
+            (Some(Ok(first)), Some(Ok(length))) => {
+                (first..first.saturating_add(length)).contains(&u64::from(number))
+            }
+            _ => false,
+        }
+    })
+}
+
 /// From root to the user of the sandbox, who may nothing.
 fn give_up_privileges() -> Result<(), ProcessError> {
     let failed = || "give up privileges".to_owned();
+    if geteuid().is_root() && !has_user() {
+        // One more user namespace, in which root has the sandbox' number and no power over what was made outside of it.
+        let (user, group) = (geteuid().as_raw(), getegid().as_raw());
+        unshare(CloneFlags::CLONE_NEWUSER).cannot(|| "make a user namespace".into())?;
+        launcher::map_user(user, group)?;
+    }
     for capability in (0..64).filter(|capability| *capability != KEPT_CAPABILITY) {
         // SAFETY: integers only.
         let known = unsafe { raw::drop_from_bounding_set(capability) }
@@ -213,4 +243,20 @@ fn give_up_privileges() -> Result<(), ProcessError> {
     nix::sys::prctl::set_no_new_privs().cannot(failed)?;
     // Its programs have the same user: they must not look into it.
     nix::sys::prctl::set_dumpable(false).cannot(failed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::maps;
+
+    #[test]
+    fn a_map_has_the_numbers_of_its_ranges() {
+        let all = "         0          0 4294967295\n";
+        assert!(maps(all, 1000));
+        let single = "         0        500          1\n";
+        assert!(maps(single, 0) && !maps(single, 1000));
+        let subordinate = "0 500 1\n1 100000 65536\n";
+        assert!(maps(subordinate, 1000) && !maps(subordinate, 65_537));
+        assert!(!maps("", 0) && !maps("broken", 0) && !maps("0 0", 0));
+    }
 }

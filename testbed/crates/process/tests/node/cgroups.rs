@@ -1,12 +1,12 @@
 //! Limits, freezing and killing with this machine's cgroups.
 
 use std::fs;
-use std::process::Command;
+use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
 use dfaas_process::{
-    Cgroup, CgroupReference, Event, ExitStatus, Hierarchies, Hierarchy, Limits, Restart, execute_in,
-    process_alive, remove_cgroup_tree, start_time,
+    Cgroup, CgroupReference, Event, ExitStatus, Hierarchies, Hierarchy, Limits, Privileges, Restart,
+    execute_in, process_alive, remove_cgroup_tree, start_time,
 };
 
 use crate::fixture::{LONG, Place, cgroup_top, command, eventually, shell};
@@ -16,6 +16,7 @@ pub(crate) const TESTS: &[crate::Test] = &[
         "cgroups::a_node_and_its_visitors_belong_to_its_cgroup",
         membership,
     ),
+    ("cgroups::a_trusted_node_limits_what_it_starts", limited_inside),
     (
         "cgroups::too_much_memory_kills_a_service_and_not_the_node",
         memory,
@@ -79,6 +80,56 @@ fn membership() {
     drop(node);
     drop(place);
     cgroup.remove().expect("removed");
+}
+
+/// What a service of a node does that limits others: runs in a cgroup below that of the node.
+pub(crate) fn limit_inside() -> ExitCode {
+    let limits = Limits {
+        memory_bytes: Some(32 << 20),
+        ..Limits::default()
+    };
+    let (cgroup, not_applied) = Cgroup::create("inner/function", &limits).expect("cgroup");
+    assert_eq!(not_applied, []);
+    cgroup.join(std::process::id() as i32).expect("joined");
+    print!(
+        "{}",
+        fs::read_to_string("/proc/self/cgroup").expect("own cgroups")
+    );
+    ExitCode::SUCCESS
+}
+
+fn limited_inside() {
+    let place = Place::new();
+    let limits = Limits {
+        memory_bytes: Some(64 << 20),
+        ..Limits::default()
+    };
+    let cgroup = create("n1", &limits);
+    let mut spec = place.spec("n1");
+    spec.cgroup = Some(cgroup.reference().clone());
+    spec.privileges = Privileges::Namespaces;
+    let node = place.ready(spec);
+    let program = std::env::current_exe().expect("own path");
+    let name = program
+        .file_name()
+        .and_then(|name| name.to_str())
+        .expect("a name");
+    // On version 2 this moves the node's own processes aside, and visitors follow them.
+    let (status, text) = node.script("limiter", &format!("/run/dfaas/bin/{name} --as-limiter"));
+    assert!(status.success() && text.contains(":/inner/function\n"), "{text}");
+    let limit = cgroup.reference().directories.iter().find_map(|directory| {
+        let inner = directory.path.join("inner/function");
+        let files = ["memory.limit_in_bytes", "memory.max"].map(|file| fs::read_to_string(inner.join(file)));
+        files.into_iter().find_map(Result::ok)
+    });
+    assert_eq!(limit.as_deref(), Some("33554432\n"));
+    let code = execute_in(&node.init.reference(), &command(&["sh", "-c", "exit 3"]));
+    assert_eq!(code.expect("an exit code"), 3);
+    assert_eq!(node.script("after", "exit 4").0, ExitStatus::Code(4));
+    drop(node);
+    drop(place);
+    cgroup.kill_all().expect("empty");
+    cgroup.remove().expect("removed, with what the node has made");
 }
 
 fn memory() {

@@ -64,6 +64,7 @@ fn verb(arguments: &[String]) -> Option<ExitCode> {
         "--as-init" => dfaas_process::init_main(),
         "--as-supervisor" => Some(lifetime::supervise()),
         "--as-caller" => Some(execute::execute(&arguments[1..])),
+        "--as-limiter" => Some(cgroups::limit_inside()),
         "--as-unprivileged" => Some(unprivileged::run()),
         _ => None,
     }
