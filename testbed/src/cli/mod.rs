@@ -8,6 +8,7 @@ mod doctor;
 mod down;
 mod events;
 mod exec;
+mod functions;
 mod graph;
 mod init;
 mod inspect;
@@ -95,6 +96,12 @@ enum Verb {
     Events(events::EventsArguments),
     /// Wait until a lab is ready
     Wait(events::WaitArguments),
+    /// Deploy a function on a node, or change one
+    Deploy(functions::DeployArguments),
+    /// Remove a function from a node
+    Undeploy(functions::UndeployArguments),
+    /// List the functions of a node
+    Functions(functions::FunctionsArguments),
     /// Carry out a scenario, judge it and write its report
     Run(run::RunArguments),
     /// Measure what a lab's links really do, against what was asked
@@ -166,6 +173,9 @@ pub(crate) fn dispatch(arguments: Arguments) -> Result<u8, CliError> {
         Verb::Capture(arguments) => capture::run(&arguments),
         Verb::Events(arguments) => events::run(&arguments),
         Verb::Wait(arguments) => events::run_wait(&arguments),
+        Verb::Deploy(arguments) => functions::deploy(&arguments),
+        Verb::Undeploy(arguments) => functions::undeploy(&arguments),
+        Verb::Functions(arguments) => functions::list(&arguments),
         Verb::Run(arguments) => run::run(&arguments),
         Verb::Verify(arguments) => verify::run(&arguments),
         Verb::Graph(arguments) => graph::run(&arguments),
