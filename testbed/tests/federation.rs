@@ -3,6 +3,7 @@
 
 mod support;
 
+use std::io::{Read, Write};
 use std::path::Path;
 use std::process::Command;
 
@@ -37,6 +38,9 @@ fn a_federation_serves_requests_logs_and_goes_without_a_trace() {
     assert!(banner.contains("_   _ _"), "figlet's banner: {banner}");
     let unknown = lab.run(&["invoke", "n1", "nosuch", "-d", "x"]);
     assert_eq!(unknown.status.code(), Some(5), "{}", text(&unknown));
+
+    functions_come_and_go(&lab);
+    functions_are_apart(&lab);
 
     // Over the network, as a user of another machine would.
     let response = lab.ok(&[
@@ -77,6 +81,100 @@ fn a_federation_serves_requests_logs_and_goes_without_a_trace() {
     let processes = lab.processes();
     lab.ok(&["down"]);
     lab.assert_gone(&processes);
+}
+
+fn functions_come_and_go(lab: &Lab) {
+    let told = lab.json(&[
+        "deploy",
+        "n1",
+        "--image",
+        "shasum",
+        "--label",
+        "dfaas.maxrate=5",
+        "--json",
+    ]);
+    assert_eq!(told, serde_json::json!({ "node": "n1", "function": "shasum" }));
+    let listed = lab.ok(&["functions", "n1"]);
+    assert!(
+        listed.contains("shasum") && listed.contains("dfaas.maxrate=5"),
+        "{listed}"
+    );
+    let listed = lab.json(&["functions", "n1", "--json"]);
+    let listed = listed.as_array().unwrap();
+    assert!(listed.iter().any(|it| it["name"] == "shasum"), "{listed:?}");
+    let refusals: [(&[&str], &str); 4] = [
+        (
+            &["deploy", "n1", "--image", "ghcr.io/nope/none"],
+            "ghcr.io/nope/none:latest: not found",
+        ),
+        (&["undeploy", "n1", "nosuch"], "service nosuch not found"),
+        (&["functions", "user"], "node `user` has no FaaS platform"),
+        (&["functions", "n9"], "there is no node `n9`"),
+    ];
+    for (arguments, reason) in refusals {
+        let refused = lab.run(arguments);
+        assert_eq!(refused.status.code(), Some(2), "{}", text(&refused));
+        assert!(text(&refused).contains(reason), "{}", text(&refused));
+    }
+    lab.ok(&["undeploy", "n1", "shasum"]);
+    assert!(!lab.ok(&["functions", "n1"]).contains("shasum"));
+}
+
+/// What a function of a node sees of itself and of the node. Its program is a shell that reads the request as a script.
+fn functions_are_apart(lab: &Lab) {
+    let shell = ["--image", "alpine", "--fprocess", "sh"];
+    lab.ok(&[&["deploy", "n1", "--name", "inside"][..], &shell].concat());
+    let kinds = ["pid", "mnt", "net", "uts", "ipc"];
+    let look = kinds
+        .map(|kind| format!("readlink /proc/self/ns/{kind}"))
+        .join("; ");
+    let ask = |script: &str| {
+        let path = "http://127.0.0.1:8080/function/inside";
+        lab.ok(&["exec", "n1", "--", "curl", "-sS", path, "-d", script])
+    };
+    let (inside, node) = (ask(&look), lab.ok(&["exec", "n1", "--", "sh", "-c", &look]));
+    assert_eq!(inside.lines().count(), kinds.len(), "{inside}");
+    for (function, node) in inside.lines().zip(node.lines()) {
+        assert_ne!(function, node);
+    }
+    assert_eq!(
+        ask("id -u; hostname; ls /sys/class/net; grep -E 'CapEff|NoNewPrivs' /proc/self/status"),
+        "1000\ninside\nlo\nCapEff:\t0000000000000000\nNoNewPrivs:\t1\n"
+    );
+    let forbidden = [
+        "cat /etc/shadow",
+        "touch /usr/bin/x",
+        "mount -t tmpfs none /tmp",
+        "ls /proc/1/root",
+        "ls /run/dfaas",
+        "chown 0:0 /tmp",
+    ];
+    for line in forbidden {
+        let tried = ask(&format!("{line} 2>&1 && echo worked; exit 0"));
+        assert!(!tried.contains("worked") && !tried.is_empty(), "{line}: {tried}");
+    }
+    lab.ok(&[
+        &["deploy", "n1", "--name", "greedy", "--memory", "20Mi"][..],
+        &shell,
+    ]
+    .concat());
+    let log = lab.ok(&["logs", "n1", "faas"]);
+    let missing = log.matches("functions run without limits of").count();
+    if support::ordinary_user().is_some() {
+        assert_eq!(missing, 1, "said once for all functions: {log}");
+    } else {
+        assert_eq!(missing, 0, "{log}");
+        let greedy = [
+            "-sS",
+            "http://127.0.0.1:8080/function/greedy",
+            "-d",
+            "tail /dev/zero",
+        ];
+        let killed = lab.ok(&[&["exec", "n1", "--", "curl"][..], &greedy].concat());
+        assert!(killed.starts_with("exit status 137"), "{killed}");
+    }
+    lab.ok(&["undeploy", "n1", "inside"]);
+    lab.ok(&["undeploy", "n1", "greedy"]);
 }
 
 #[test]
@@ -180,6 +278,147 @@ fn published_ports_lead_into_the_node() {
         "{}",
         text(&output)
     );
+    nothing_is_smuggled_past_the_proxy(&lab, port);
+}
+
+/// Requests whose length proxy and platform could understand differently: the platform serves no more than the proxy answers.
+fn nothing_is_smuggled_past_the_proxy(lab: &Lab, port: u16) {
+    let calls = || {
+        let listed = lab.json(&["functions", "n1", "--json"]);
+        listed[0]["invocationCount"].as_f64().unwrap_or_default()
+    };
+    let hidden = "POST /function/figlet HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\nx";
+    let length = hidden.len() + 5;
+    for (framing, body) in [
+        (
+            format!("Content-Length: {length}\r\nTransfer-Encoding: chunked"),
+            "0\r\n\r\n",
+        ),
+        (
+            format!("Transfer-Encoding: chunked\r\nContent-Length: {length}"),
+            "0\r\n\r\n",
+        ),
+        (
+            format!("Content-Length: {length}\r\nTransfer-Encoding: xchunked"),
+            "0\r\n\r\n",
+        ),
+        (
+            format!("Content-Length: {length}\r\nTransfer-Encoding:\x0bchunked"),
+            "0\r\n\r\n",
+        ),
+        (
+            format!("Content-Length: {length}\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: identity"),
+            "0\r\n\r\n",
+        ),
+        (format!("Content-Length: 0\r\nContent-Length: {length}"), "12345"),
+        (format!("Content-Length: 0\r\n Content-Length: {length}"), "12345"),
+    ] {
+        let before = calls();
+        let mut stream = std::net::TcpStream::connect(("127.0.0.1", port)).unwrap();
+        stream
+            .set_read_timeout(Some(std::time::Duration::from_secs(20)))
+            .unwrap();
+        let request = format!("POST /function/figlet HTTP/1.1\r\nHost: x\r\n{framing}\r\n\r\n{body}{hidden}");
+        stream.write_all(request.as_bytes()).unwrap();
+        stream.shutdown(std::net::Shutdown::Write).unwrap();
+        let mut raw = Vec::new();
+        stream.read_to_end(&mut raw).unwrap();
+        let answers = String::from_utf8_lossy(&raw).matches("HTTP/1.1 ").count();
+        #[expect(clippy::cast_precision_loss, reason = "there are two at most")]
+        let answers = answers as f64;
+        assert!((1.0..=2.0).contains(&answers), "{framing:?}: {answers} answers");
+        assert!(calls() - before <= answers, "{framing:?}: {answers} answers");
+    }
+}
+
+#[test]
+fn a_watched_lab_answers_what_dfaas_asks_prometheus() {
+    if !federation()
+        || !support::have("prometheus", Path::new("/usr/bin/prometheus").is_file())
+        || !support::have(
+            "prometheus",
+            Path::new("/usr/bin/prometheus-node-exporter").is_file(),
+        )
+    {
+        return;
+    }
+    let lab = Lab::new(
+        "name: NAME
+monitoring: { prometheus: true, scrape_interval: 250ms }
+nodes: { n1: { kind: dfaas, agent: { strategy: alllocalstrategy, recalc_period: 2s }, functions: { figlet: { maxrate: 100 } } } }
+",
+    );
+    lab.up();
+    let services = lab.json(&["inspect", "--json"])["nodes"][0]["services"].clone();
+    for service in ["node-exporter", "prometheus"] {
+        let services = services.as_array().unwrap();
+        assert!(
+            services
+                .iter()
+                .any(|it| it["name"] == service && it["state"] == "running")
+        );
+    }
+    let ask = |query: &str| -> Option<f64> {
+        let url = "http://127.0.0.1:9090/api/v1/query";
+        let query = format!("query={query}");
+        let arguments = ["exec", "n1", "--", "curl", "-sG", url, "--data-urlencode", &query];
+        let reply = lab.json(&arguments);
+        assert_eq!(reply["status"], "success", "{query}: {reply}");
+        reply["data"]["result"][0]["value"][1].as_str()?.parse().ok()
+    };
+    let node = r#"service="prometheus-prometheus-node-exporter""#;
+    let own = r#"proxy=~"function_.*",proxy!~".*_forwarded""#;
+    let local = format!(r#"{own},server="openfaas-local""#);
+    let queries = [
+        // What strategies of DFaaS ask for, with the period in place.
+        "rate(gateway_functions_seconds_sum[10s]) / rate(gateway_functions_seconds_count[10s])".to_owned(),
+        "rate(gateway_function_invocation_total[10s])".to_owned(),
+        "gateway_service_count".to_owned(),
+        format!(r#"1 - (avg by (instance) (rate(node_cpu_seconds_total{{{node}, mode="idle"}}[10s])))"#),
+        r#"1 - avg by (instance) (rate(node_cpu_seconds_total{job="node",mode="idle"}[10s]))"#.to_owned(),
+        "1 - (avg_over_time(node_memory_MemFree_bytes[10s]) + avg_over_time(node_memory_Cached_bytes[10s]) \
+         + avg_over_time(node_memory_Buffers_bytes[10s])) / avg_over_time(node_memory_MemTotal_bytes[10s])"
+            .to_owned(),
+        format!("sum by (proxy) (rate(haproxy_backend_http_requests_total{{{own}}}[10s]))"),
+        "avg by (function_name) (last_over_time(gateway_service_count[10s]))".to_owned(),
+        "sum by (function_name) (rate(gateway_functions_seconds_sum[10s])) \
+         / sum by (function_name) (rate(gateway_functions_seconds_count[10s]))"
+            .to_owned(),
+        format!(
+            r#"sum by (proxy, server) (rate(haproxy_server_http_responses_total{{{own},code="2xx"}}[10s]))"#
+        ),
+        format!(
+            r#"sum by (proxy) (increase(haproxy_server_http_responses_total{{{local},code="2xx"}}[10s]))"#
+        ),
+        "dfaas_agent_strategy_iterations_total or dfaas_agent_strategy_iterations".to_owned(),
+    ];
+    // A function's processor time and memory are those of its cgroup, which ordinary users may not make.
+    let of_cgroups = [
+        format!(
+            r#"sum by (container) (irate(container_cpu_usage_seconds_total{{container=~"figlet|env"}}[10s]))
+            / on() group_left() sum by (instance) (irate(node_cpu_seconds_total{{{node}}}[10s]))"#
+        ),
+        r#"sum by (container) (avg_over_time(container_memory_usage_bytes{container=~"figlet|env"}[10s]))
+           / on() group_left() avg_over_time(node_memory_MemTotal_bytes[10s])"#
+            .to_owned(),
+        r#"100 * sum by (instance) (rate(container_cpu_usage_seconds_total{namespace="default", container="figlet"}[10s]))
+           / on(instance) machine_cpu_cores"#
+            .to_owned(),
+    ];
+    let asked = queries
+        .iter()
+        .chain(of_cgroups.iter().filter(|_| support::ordinary_user().is_none()));
+    let mut left: Vec<&String> = asked.collect();
+    wait_for("six jobs are read", || ask("sum(up)") == Some(6.0));
+    // Rates need some readings with calls between them.
+    for _ in 0..20 {
+        lab.ok(&["invoke", "n1", "figlet", "-d", "Hi"]);
+        left.retain(|query| !ask(query).is_some_and(f64::is_finite));
+        if left.is_empty() {
+            return;
+        }
+    }
+    panic!("no values for {left:#?}");
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use dfaas_process::Usage;
 use jiff::Timestamp;
 use tokio::sync::watch;
 
@@ -33,7 +34,7 @@ pub(crate) struct Function {
     pub(crate) environment: Vec<(String, String)>,
     pub(crate) settings: Settings,
     identity: Identity,
-    memory_limit: Option<u64>,
+    pub(crate) memory_limit: Option<u64>,
     surroundings: Surroundings,
     /// How many were asked for.
     wanted: AtomicU64,
@@ -202,6 +203,13 @@ impl Function {
             }
             self.present().push(replica);
         }
+    }
+
+    /// What all its replicas use together; `None` where nobody counts it.
+    pub(crate) fn usage(&self) -> Option<Usage> {
+        let replicas = self.present().clone();
+        let used = replicas.iter().filter_map(|replica| replica.instance.usage());
+        used.reduce(|one, other| one.plus(&other))
     }
 
     /// All replicas end.

@@ -6,9 +6,9 @@ mod common;
 
 use std::io::Write;
 use std::os::unix::fs::MetadataExt;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use common::{Platform, Reply, connect, eventually, function, is_alive, is_root, read_reply};
+use common::{Platform, Reply, connect, eventually, exchange, function, is_alive, is_root, read_reply};
 use dfaas_faas::{Apart, FunctionDeployment, Identity, Options, ResourceLimits};
 
 fn platform(deployments: &[FunctionDeployment]) -> Option<Platform> {
@@ -262,6 +262,61 @@ fn native_replicas_are_instances() {
     assert!(!status().contains("replicas"), "{}", status());
     assert_eq!(platform.get("/function/host").status, 200, "a call wakes it");
     assert!(status().contains(r#""replicas":1"#), "{}", status());
+}
+
+/// Also run on a kernel with cgroup v2.
+#[test]
+fn limits_of_a_function_hold() {
+    if !is_root() {
+        return;
+    }
+    let limited = |name: &str, text: &str, cpu: &str, memory: &str| {
+        let mut function = script(name, text, &[]);
+        function.limits = Some(ResourceLimits {
+            cpu: cpu.to_owned(),
+            memory: memory.to_owned(),
+        });
+        function
+    };
+    let busy = "timeout 1 sh -c 'while :; do :; done'; times";
+    let platform = Platform::start(Options {
+        deployments: vec![
+            limited("small", busy, "200m", ""),
+            limited("greedy", "tail /dev/zero", "", "20Mi"),
+        ],
+        isolation: Apart::Full,
+        identity: Identity::Native,
+        ..Options::default()
+    });
+    let oom = platform.get("/function/greedy");
+    assert!(oom.text().starts_with("exit status 137\n"), "{}", oom.text());
+    let started = Instant::now();
+    let text = platform.get("/function/small").text();
+    let elapsed = started.elapsed().as_secs_f64();
+    // The shell's own time, then that of its children: "0m0.205s 0m0.001s".
+    let times = text.split_ascii_whitespace();
+    let seconds: f64 = times
+        .map(|time| {
+            time.trim_start_matches("0m")
+                .trim_end_matches('s')
+                .parse::<f64>()
+                .unwrap()
+        })
+        .sum();
+    assert!(seconds > 0.01 && seconds < 0.4 * elapsed, "{text} in {elapsed} s");
+    // What it has used is told under cAdvisor's names.
+    let page = exchange(platform.metrics, "GET", "/metrics/cadvisor", &[], b"").text();
+    let value = |start: &str| {
+        let line = page.lines().find(|line| line.starts_with(start));
+        let value = line.and_then(|line| line.rsplit(' ').next()?.parse::<f64>().ok());
+        value.unwrap_or_else(|| panic!("no {start} in {page}"))
+    };
+    let labels = "container=\"small\",id=\"/openfaas-fn/small\",image=\"ghcr.io/openfaas/alpine:latest\",\
+        name=\"small\",namespace=\"openfaas-fn\"";
+    let of = |name: &str| value(&format!("{name}{{{labels}}} "));
+    assert!(of("container_cpu_usage_seconds_total") > 0.5 * seconds, "{page}");
+    assert!(of("container_memory_usage_bytes") > 0.0 && of("container_processes") >= 1.0);
+    assert!(value("machine_cpu_cores ") >= 1.0 && value("machine_memory_bytes ") > 1e6);
 }
 
 #[test]

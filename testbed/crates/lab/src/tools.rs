@@ -14,6 +14,10 @@ pub struct Tools {
     pub directory: PathBuf,
     /// HAProxy, 2.6 or newer.
     pub haproxy: PathBuf,
+    /// Prometheus, for labs that are watched.
+    pub prometheus: PathBuf,
+    /// Prometheus' node exporter, for labs that are watched.
+    pub node_exporter: PathBuf,
 }
 
 /// Directories searched after those of `PATH`; a user's `PATH` often lacks the last ones.
@@ -27,14 +31,21 @@ impl Tools {
     pub fn find(topology: &Topology) -> Result<Self, LabError> {
         let executable = own_executable()?;
         let directory = executable.parent().unwrap_or(Path::new("/")).to_owned();
-        let mut haproxy = PathBuf::new();
+        let mut tools = Self {
+            directory,
+            haproxy: PathBuf::new(),
+            prometheus: PathBuf::new(),
+            node_exporter: PathBuf::new(),
+        };
         if topology.nodes.values().any(|node| node.kind == NodeKind::Dfaas) {
-            haproxy = find_program("haproxy").ok_or_else(|| LabError::ProgramMissing {
-                program: "haproxy".to_owned(),
-                remedy: "install HAProxy 2.6 or newer (`apt install haproxy`)".to_owned(),
-            })?;
+            tools.haproxy = required("haproxy", "install HAProxy 2.6 or newer (`apt install haproxy`)")?;
+            if topology.monitoring.is_some() {
+                let remedy = "install it (`apt install prometheus prometheus-node-exporter`), or leave `monitoring:` out";
+                tools.prometheus = required("prometheus", remedy)?;
+                tools.node_exporter = required("prometheus-node-exporter", remedy)?;
+            }
             for program in ["dfaas-faas", "dfaas-agent"] {
-                let path = directory.join(program);
+                let path = tools.directory.join(program);
                 if !path.is_file() {
                     return Err(LabError::ProgramMissing {
                         program: path.display().to_string(),
@@ -43,8 +54,15 @@ impl Tools {
                 }
             }
         }
-        Ok(Self { directory, haproxy })
+        Ok(tools)
     }
+}
+
+fn required(program: &str, remedy: &str) -> Result<PathBuf, LabError> {
+    find_program(program).ok_or_else(|| LabError::ProgramMissing {
+        program: program.to_owned(),
+        remedy: remedy.to_owned(),
+    })
 }
 
 /// Looks a program up as a shell would, then in the system's directories.

@@ -169,6 +169,10 @@ impl Found {
             let reason = format!("its seed changes from {} to {}", running.seed, wanted.seed);
             self.refuse(format!("lab {}", running.name), reason);
         }
+        if running.monitoring != wanted.monitoring {
+            let reason = "its `monitoring` differs".to_owned();
+            self.refuse(format!("lab {}", running.name), reason);
+        }
     }
 
     fn node(&mut self, running: &Node, wanted: &Node) {
@@ -305,7 +309,10 @@ links:
     #[test]
     fn what_cannot_be_done_is_named_all_at_once() {
         let reasons = refused(&[
-            ("name: lab", "name: lab\nseed: 9"),
+            (
+                "name: lab",
+                "name: lab\nseed: 9\nmonitoring: { prometheus: true }",
+            ),
             ("n2: { kind: dfaas }", "n2: { kind: host }\n  n3: { kind: host }"),
             ("delay: 5ms", "delay: 5ms, mtu: 1400"),
         ]);
@@ -313,6 +320,7 @@ links:
             reasons,
             [
                 "lab lab: its seed changes from 42 to 9",
+                "lab lab: its `monitoring` differs",
                 "node n2: its `kind` differs",
                 "node n3: it is new",
                 "link n1--s1: its `mtu` differs",

@@ -1,5 +1,6 @@
 //! The gateway's metrics, with the names, labels and buckets of the original.
 
+mod containers;
 mod process;
 mod provider;
 mod text;
@@ -10,6 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::registry::Registry;
+pub(crate) use containers::exposition as containers;
 pub(crate) use provider::ProviderMetrics;
 use text::Exposition;
 

@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use dfaas_process::{Answer, Cgroup, Request, Sandbox};
+use dfaas_process::{Answer, Cgroup, Request, Sandbox, Usage};
 use tokio::io::Interest;
 use tokio::net::UnixStream;
 use tokio::sync::oneshot;
@@ -65,6 +65,12 @@ impl Instance {
     pub(crate) fn with_cgroup(self, cgroup: Option<Cgroup>) -> Self {
         *self.shared.cgroup.lock().unwrap_or_else(PoisonError::into_inner) = cgroup;
         self
+    }
+
+    /// What it uses; `None` without a cgroup.
+    pub(crate) fn usage(&self) -> Option<Usage> {
+        let cgroup = self.shared.cgroup.lock().unwrap_or_else(PoisonError::into_inner);
+        cgroup.as_ref().map(Cgroup::usage)
     }
 
     pub(crate) fn has_ended(&self) -> bool {

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use dfaas_model::{Action, Link, Node, NodeKind, Service, Topology};
 use dfaas_netns::Network;
@@ -158,6 +159,11 @@ async fn start_services(
         private_key,
         peers,
         tools: &lab.tools,
+        scrape_interval: lab
+            .request
+            .topology
+            .monitoring
+            .map_or(Duration::ZERO, |monitoring| monitoring.scrape_interval),
     };
     running.ensure_init(lab).await?;
     for service in services {

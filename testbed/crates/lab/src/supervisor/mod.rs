@@ -10,6 +10,7 @@ mod flap;
 mod kernel;
 mod lab;
 pub(crate) mod links;
+mod monitoring;
 pub(crate) mod network;
 mod node;
 mod partitions;

@@ -31,6 +31,8 @@ pub(crate) async fn service_answers(lab: &Lab, node: &str, service: Service) -> 
         Service::Haproxy => (port::HAPROXY, "/"),
         Service::Faas => (port::GATEWAY, "/healthz"),
         Service::Agent => (port::AGENT, "/metrics"),
+        Service::NodeExporter => (port::NODE_EXPORTER, "/"),
+        Service::Prometheus => (port::PROMETHEUS, "/-/ready"),
     };
     let deadline = Instant::now() + LIMIT;
     loop {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use dfaas_agent_api::environment::names::NEIGHBOURS;
 use dfaas_agent_api::haproxy::{InitialSettings, initial_haproxy_configuration, sockets};
@@ -11,6 +12,7 @@ use dfaas_process::{Restart, ServiceSpec};
 use serde_json::json;
 
 use crate::error::LabError;
+use crate::supervisor::monitoring;
 use crate::tools::Tools;
 
 /// Ports inside a node; the same on every node, since each has its own network.
@@ -27,6 +29,12 @@ pub(crate) mod port {
     pub(crate) const LIBP2P: u16 = 6000;
     /// The agent's health and metrics.
     pub(crate) const AGENT: u16 = 8008;
+    /// Metrics of HAProxy.
+    pub(crate) const HAPROXY_METRICS: u16 = 8405;
+    /// Prometheus, where there is one.
+    pub(crate) const PROMETHEUS: u16 = 9090;
+    /// The node exporter, where there is one.
+    pub(crate) const NODE_EXPORTER: u16 = 9100;
 }
 
 const HAPROXY_CONFIGURATION: &str = "/run/haproxy/haproxy.cfg";
@@ -64,6 +72,8 @@ pub(crate) struct ServiceContext<'a> {
     pub(crate) private_key: &'a str,
     pub(crate) peers: &'a [Peer],
     pub(crate) tools: &'a Tools,
+    /// Time between two readings of a watched lab.
+    pub(crate) scrape_interval: Duration,
 }
 
 impl ServiceContext<'_> {
@@ -73,6 +83,8 @@ impl ServiceContext<'_> {
             Service::Haproxy => Ok(self.haproxy()),
             Service::Faas => self.faas(),
             Service::Agent => Ok(self.agent()),
+            Service::NodeExporter => Ok(self.node_exporter()),
+            Service::Prometheus => Ok(self.prometheus()),
         }
     }
 
@@ -124,6 +136,18 @@ impl ServiceContext<'_> {
             }
         }
         Ok(self.service("faas", command, BTreeMap::new(), files))
+    }
+
+    fn node_exporter(&self) -> ServiceSpec {
+        let program = self.tools.node_exporter.display().to_string();
+        let command = monitoring::node_exporter(program);
+        self.service("node-exporter", command, BTreeMap::new(), Vec::new())
+    }
+
+    fn prometheus(&self) -> ServiceSpec {
+        let program = self.tools.prometheus.display().to_string();
+        let (command, files) = monitoring::prometheus(program, &self.node.name, self.scrape_interval);
+        self.service("prometheus", command, BTreeMap::new(), files)
     }
 
     fn agent(&self) -> ServiceSpec {

@@ -166,6 +166,11 @@ pub enum Service {
     Faas,
     /// The DFaaS agent.
     Agent,
+    /// Prometheus' node exporter.
+    #[serde(rename = "node-exporter")]
+    NodeExporter,
+    /// Prometheus, which reads the metrics of all the others.
+    Prometheus,
 }
 
 impl Service {
@@ -176,6 +181,8 @@ impl Service {
             Service::Haproxy => "haproxy",
             Service::Faas => "faas",
             Service::Agent => "agent",
+            Service::NodeExporter => "node-exporter",
+            Service::Prometheus => "prometheus",
         }
     }
 }

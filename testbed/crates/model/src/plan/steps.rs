@@ -318,7 +318,13 @@ impl<'a> Builder<'a> {
         let haproxy = self.graph.add(start(Service::Haproxy), after.iter().copied());
         let faas = self.graph.add(start(Service::Faas), after.iter().copied());
         let agent = self.graph.add(start(Service::Agent), [haproxy, faas]);
-        vec![agent]
+        if self.topology.monitoring.is_none() {
+            return vec![agent];
+        }
+        let exporter = self
+            .graph
+            .add(start(Service::NodeExporter), after.iter().copied());
+        vec![self.graph.add(start(Service::Prometheus), [agent, exporter])]
     }
 }
 

@@ -60,6 +60,18 @@ pub(crate) struct TopologyFile {
     /// Whether switches and routers are emulated, or composed into one path per pair of hosts; for all links that do
     /// not say themselves.
     pub(crate) mode: Option<Spanned<ModeFile>>,
+    /// What watches the `dfaas` nodes.
+    pub(crate) monitoring: Option<MonitoringFile>,
+}
+
+/// What watches the `dfaas` nodes.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct MonitoringFile {
+    /// Whether each of them runs Prometheus (on its port 9090) and the node exporter (9100); false when absent.
+    pub(crate) prometheus: Option<bool>,
+    /// Time between two readings, at least 100ms; 5s when absent.
+    pub(crate) scrape_interval: Option<Spanned<TimeSpan>>,
 }
 
 /// One path or several.

@@ -28,8 +28,8 @@ pub use loss::{GilbertElliott, LossModel};
 pub use preset::{PRESETS, Preset};
 pub use topology::{
     AgentSettings, Backend, BasicAuth, DEFAULT_RECALC_PERIOD, DEFAULT_SEED, DriverKind, Endpoint,
-    FaasSettings, Flap, Function, InterfaceSettings, Limits, Link, Node, NodeKind, PortMapping, Topology,
-    Uplink, Volume,
+    FaasSettings, Flap, Function, InterfaceSettings, Limits, Link, Monitoring, Node, NodeKind, PortMapping,
+    Topology, Uplink, Volume,
 };
 
 use crate::document::overrides::{self, Assignment};

@@ -33,6 +33,17 @@ pub struct Topology {
         skip_serializing_if = "IndexMap::is_empty"
     )]
     pub traces: IndexMap<String, Arc<Trace>>,
+    /// How its `dfaas` nodes are watched, if at all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub monitoring: Option<Monitoring>,
+}
+
+/// Prometheus and a node exporter in every `dfaas` node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Monitoring {
+    /// Time between two readings.
+    #[serde(with = "duration_text")]
+    pub scrape_interval: Duration,
 }
 
 impl Topology {

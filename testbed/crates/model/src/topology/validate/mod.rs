@@ -9,15 +9,17 @@ pub(crate) mod nodes;
 mod ports;
 mod traces;
 
+use std::time::Duration;
+
 use indexmap::IndexMap;
 
 use super::collapse::{self, Wish};
 use super::expand;
-use super::file::{DefaultsFile, KindFile, ModeFile, NodeFile, TopologyFile};
+use super::file::{DefaultsFile, KindFile, ModeFile, MonitoringFile, NodeFile, TopologyFile};
 use super::link_file::{HasImpairments, LinkFile};
 use super::merge::{self, Sections};
 use super::preset::Direction;
-use super::topology::{DEFAULT_SEED, NodeKind, Topology};
+use super::topology::{DEFAULT_SEED, Monitoring, NodeKind, Topology};
 use crate::document::count;
 use crate::document::decode::decode;
 use crate::document::overrides::{self, Assignment, Outcome};
@@ -76,6 +78,7 @@ pub(crate) fn resolve(
             .collect(),
         links: Vec::new(),
         traces: IndexMap::new(),
+        monitoring: monitoring(head.monitoring.as_ref(), problems),
     };
     let links: Vec<(&Tree, LinkFile)> = links
         .iter()
@@ -193,6 +196,21 @@ fn wish(mode: Option<&Spanned<ModeFile>>, links: &[(&Tree, LinkFile)]) -> Option
             .collect(),
         places: links.iter().map(|(tree, _)| tree.span).collect(),
         mode: mode.map_or(first, |mode| mode.span),
+    })
+}
+
+/// A reading takes some milliseconds of every service of a node.
+fn monitoring(file: Option<&MonitoringFile>, problems: &mut Problems) -> Option<Monitoring> {
+    const SHORTEST: Duration = Duration::from_millis(100);
+    const USUAL: Duration = Duration::from_secs(5);
+    let file = file?;
+    let interval = file.scrape_interval.as_ref();
+    if let Some(short) = interval.filter(|interval| interval.value.0 < SHORTEST) {
+        let message = format!("a scrape interval of {} is too short", short.value);
+        problems.add(Problem::new(Fault::Value { message }, short.span).label("at least 100ms"));
+    }
+    file.prometheus.unwrap_or_default().then(|| Monitoring {
+        scrape_interval: interval.map_or(USUAL, |interval| interval.value.0),
     })
 }
 
