@@ -70,9 +70,9 @@ pub(crate) struct Arguments {
     /// How much to log: error, warn, info or debug (a line per call)
     #[arg(long, value_name = "LEVEL", default_value = "info", value_parser = level)]
     pub(crate) log: LevelFilter,
-    /// Set by the program that watches over this one
-    #[arg(long, hide = true)]
-    pub(crate) guarded: bool,
+    /// Set by the program that watches over this one: what it removes at the end
+    #[arg(long, value_name = "DIRECTORY", hide = true)]
+    pub(crate) guarded: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -146,6 +146,7 @@ impl Arguments {
                 .transpose()?
                 .unwrap_or_default(),
             state_directory: self.state_directory.clone(),
+            temporary_directory: self.guarded.clone(),
             images: self.images.clone(),
             isolation: match self.isolation {
                 IsolationName::Auto => Apart::Auto,

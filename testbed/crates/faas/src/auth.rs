@@ -28,6 +28,13 @@ impl std::fmt::Debug for Credentials {
 }
 
 impl Credentials {
+    pub(crate) fn new(user: impl Into<String>, password: impl Into<String>) -> Self {
+        Credentials {
+            user: user.into(),
+            password: password.into(),
+        }
+    }
+
     /// Reads `basic-auth-user` and `basic-auth-password` in `directory`, white space around them aside.
     ///
     /// # Errors
@@ -44,10 +51,7 @@ impl Credentials {
                 content => Ok(content.to_owned()),
             }
         };
-        Ok(Credentials {
-            user: read("basic-auth-user")?,
-            password: read("basic-auth-password")?,
-        })
+        Ok(Self::new(read("basic-auth-user")?, read("basic-auth-password")?))
     }
 
     /// Whether a request carries them.

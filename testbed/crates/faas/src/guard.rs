@@ -18,8 +18,10 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{SigSet, Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{Pid, getpid, getppid};
+use tracing::warn;
 
 use crate::error::FaasError;
+use crate::platform::temporary_directory;
 
 /// Whether nobody else cleans up after this process.
 #[must_use]
@@ -28,7 +30,8 @@ pub fn is_needed() -> bool {
     getpid() != init && getppid() != init
 }
 
-/// Runs this program again with its own arguments and `flag`, and stays until all of it has ended.
+/// Runs this program again with its own arguments, `flag` and a directory that the server may make, and stays until all of
+/// it has ended.
 ///
 /// # Errors
 /// [`FaasError::Guard`] when the server cannot be started.
@@ -42,15 +45,23 @@ pub fn run(flag: &str) -> Result<u8, FaasError> {
     // Before the server exists, so that none of its signals is missed. It inherits the mask and empties it.
     signals.thread_block().map_err(failed)?;
     let program = std::env::current_exe().map_err(FaasError::Guard)?;
+    let directory = temporary_directory();
     let server = Command::new(program)
         .args(std::env::args_os().skip(1))
         .arg(flag)
+        .arg(&directory)
         .spawn()
         .map_err(FaasError::Guard)?;
     let server = Pid::from_raw(i32::try_from(server.id()).unwrap_or_default());
     let status = watch(server, &signals).map_err(failed)?;
     kill_descendants();
     crate::runtime::remove_cgroups(server.as_raw().unsigned_abs());
+    match fs::remove_dir_all(&directory) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            warn!("cannot remove {}: {error}", directory.display());
+        }
+        _ => {}
+    }
     Ok(exit_code(status))
 }
 

@@ -50,6 +50,7 @@ mod server;
 mod service;
 mod state;
 mod types;
+pub mod untrusted;
 mod watchdog;
 
 pub use auth::Credentials;

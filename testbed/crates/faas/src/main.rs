@@ -36,7 +36,7 @@ fn main() -> ExitCode {
 
 fn serve(arguments: &Arguments) -> Result<ExitCode, FaasError> {
     let options = arguments.options()?;
-    if !arguments.guarded && guard::is_needed() {
+    if arguments.guarded.is_none() && guard::is_needed() {
         return guard::run("--guarded").map(ExitCode::from);
     }
     tracing_subscriber::fmt()
@@ -45,7 +45,7 @@ fn serve(arguments: &Arguments) -> Result<ExitCode, FaasError> {
         .with_ansi(false)
         .with_target(false)
         .init();
-    guard::prepare_server(arguments.guarded)?;
+    guard::prepare_server(arguments.guarded.is_some())?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

@@ -16,6 +16,7 @@ use crate::metrics::{Metrics, ProviderMetrics};
 use crate::queue::Queue;
 use crate::registry::Registry;
 use crate::runtime::{Apart, Runtime};
+use crate::secrets::Secrets;
 use crate::types::FunctionDeployment;
 use crate::watchdog::{Bounds, OutputBudget};
 
@@ -34,6 +35,8 @@ pub struct Options {
     pub deployments: Vec<FunctionDeployment>,
     /// Where functions are kept over a restart; created when absent.
     pub state_directory: Option<PathBuf>,
+    /// For what goes with the platform, removed by somebody else at the latest; one below the machine's when absent.
+    pub temporary_directory: Option<PathBuf>,
     /// A folder of images that adds to the built-in ones.
     pub images: Option<PathBuf>,
     /// How much functions are kept apart.
@@ -67,6 +70,7 @@ impl Default for Options {
             metrics_port: 8082,
             deployments: Vec::new(),
             state_directory: None,
+            temporary_directory: None,
             images: None,
             isolation: Apart::default(),
             program: None,
@@ -80,6 +84,11 @@ impl Default for Options {
             output_memory: 512 << 20,
         }
     }
+}
+
+/// A name that nobody has, for a directory that is not there yet.
+pub(crate) fn temporary_directory() -> PathBuf {
+    std::env::temp_dir().join(format!("dfaas-faas-{}", uuid::Uuid::new_v4()))
 }
 
 /// Reads a JSON array of function deployments.
@@ -138,7 +147,12 @@ impl Platform {
         }
         let runtime = Runtime::new(options.program.clone(), options.isolation)?;
         let state = options.state_directory.clone();
-        let registry = Registry::open(catalogue, options.identity, runtime, state)?;
+        let secrets = match (&state, &options.temporary_directory) {
+            (Some(state), _) => Secrets::kept(state)?,
+            (None, Some(directory)) => Secrets::temporary(directory.join("secrets")),
+            (None, None) => Secrets::temporary(temporary_directory()),
+        };
+        let registry = Registry::open(catalogue, options.identity, runtime, secrets, state)?;
         for deployment in &options.deployments {
             registry.adopt(deployment.clone())?;
         }

@@ -79,6 +79,7 @@ impl Registry {
         catalogue: Catalogue,
         identity: Identity,
         runtime: Runtime,
+        secrets: Secrets,
         state_directory: Option<PathBuf>,
     ) -> Result<Self, FaasError> {
         let saved = |file| state_directory.as_deref().map(|directory| directory.join(file));
@@ -92,7 +93,7 @@ impl Registry {
             catalogue,
             identity,
             namespaces: Namespaces::new(namespaces.unwrap_or_default()),
-            secrets: Secrets::open(state_directory.as_deref())?,
+            secrets,
             journals: Journals::default(),
             runtime,
             functions: RwLock::default(),
@@ -372,11 +373,14 @@ mod tests {
     use crate::catalogue::Catalogue;
     use crate::identity::Identity;
     use crate::runtime::{Apart, Runtime};
+    use crate::secrets::Secrets;
     use crate::types::{FunctionDeployment, NAMESPACE};
 
     fn registry() -> Registry {
         let runtime = Runtime::new(Some("/nonexistent".into()), Apart::None).unwrap();
-        Registry::open(Catalogue::built_in().unwrap(), Identity::Faasd, runtime, None).unwrap()
+        let secrets = Secrets::temporary("/nonexistent/secrets".into());
+        let catalogue = Catalogue::built_in().unwrap();
+        Registry::open(catalogue, Identity::Faasd, runtime, secrets, None).unwrap()
     }
 
     fn figlet() -> FunctionDeployment {

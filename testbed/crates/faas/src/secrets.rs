@@ -83,23 +83,28 @@ pub(crate) struct Secrets {
 }
 
 impl Secrets {
-    /// Secrets below the state directory, or in a directory that goes with the platform.
+    /// Secrets below the state directory.
     ///
     /// # Errors
-    /// [`FaasError::State`] when it cannot be made.
-    pub(crate) fn open(state_directory: Option<&Path>) -> Result<Self, FaasError> {
-        let (directory, temporary) = match state_directory {
-            Some(state) => (state.join("secrets"), false),
-            None => {
-                let name = format!("dfaas-faas-{}", uuid::Uuid::new_v4());
-                (std::env::temp_dir().join(name), true)
-            }
-        };
+    /// [`FaasError::State`] when their directory cannot be made.
+    pub(crate) fn kept(state_directory: &Path) -> Result<Self, FaasError> {
+        let directory = state_directory.join("secrets");
         make_directory(&directory).map_err(|source| FaasError::State {
             path: directory.clone(),
             source,
         })?;
-        Ok(Secrets { directory, temporary })
+        Ok(Secrets {
+            directory,
+            temporary: false,
+        })
+    }
+
+    /// Secrets in a directory that is made for the first of them and goes with the platform.
+    pub(crate) fn temporary(directory: PathBuf) -> Self {
+        Secrets {
+            directory,
+            temporary: true,
+        }
     }
 
     /// The secrets of a namespace, sorted by name.
@@ -208,7 +213,8 @@ mod tests {
 
     #[test]
     fn secrets_are_files_that_go_with_the_platform() {
-        let secrets = Secrets::open(None).unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let secrets = Secrets::temporary(directory.path().join("secrets"));
         let secret = Secret::from_body(br#"{"name":"s","value":"v"}"#).unwrap();
         assert!(secrets.list("openfaas-fn").unwrap().is_empty());
         secrets.put("openfaas-fn", &secret).unwrap();
@@ -226,6 +232,6 @@ mod tests {
         let long = Secret::from_body(long.as_bytes()).unwrap();
         assert_eq!(secrets.put("openfaas-fn", &long).unwrap_err().status(), 500);
         drop(secrets);
-        assert!(!file.parent().unwrap().exists());
+        assert!(!directory.path().join("secrets").exists());
     }
 }

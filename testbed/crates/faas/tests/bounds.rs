@@ -269,7 +269,7 @@ fn old_and_patient_clients_are_served() {
 #[test]
 fn documents_are_bounded() {
     let platform = Platform::with(&[]);
-    let large = vec![b' '; 2 * MEBIBYTE];
+    let large = vec![b' '; 5 * MEBIBYTE];
     let reply = platform.post("/system/functions", &large);
     assert_eq!(reply.status, 413);
     let deep = "[".repeat(500_000);
@@ -277,4 +277,104 @@ fn documents_are_bounded() {
         platform.post("/system/functions", deep.as_bytes()).text(),
         "exceeded max depth\n"
     );
+}
+
+#[test]
+fn names_and_headers_are_bounded() {
+    let platform = Platform::with(&[function("cat", "cat", &[])]);
+    let long = "x".repeat(MEBIBYTE);
+    let deploy = |name: &str| {
+        let body = format!(r#"{{"service":"{name}","image":"cat"}}"#);
+        platform.post("/system/functions", body.as_bytes())
+    };
+    let refused = deploy(&long);
+    assert_eq!(refused.status, 400);
+    assert!(
+        refused
+            .text()
+            .contains("greater than maximum length (76 characters)"),
+        "{} bytes",
+        refused.body.len()
+    );
+    let path = |length: usize| format!("/function/{}", &long[..length]);
+    assert_eq!(platform.get(&path(60_000)).status, 404);
+    assert_eq!(platform.get(&path(100_000)).status, 414);
+    // Most of it is still on its way when it is refused, so that the answer may be lost.
+    let mut flood = connect(platform.gateway);
+    let _ = flood.write_all(format!("GET {} HTTP/1.1\r\nHost: x\r\n\r\n", path(MEBIBYTE)).as_bytes());
+    drop(flood);
+    let headers: Vec<(String, String)> = (0..150)
+        .map(|number| (format!("X-Header-{number}"), "x".to_owned()))
+        .collect();
+    let headers: Vec<(&str, &str)> = headers
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.as_str()))
+        .collect();
+    assert_eq!(platform.send("POST", "/function/cat", &headers, b"x").status, 431);
+    assert_eq!(
+        platform
+            .send("POST", "/function/cat", &headers[..90], b"x")
+            .text(),
+        "x"
+    );
+    let body = br#"{"functionName":"../../etc/passwd","namespace":"../x"}"#;
+    let removed = platform.send("DELETE", "/system/functions", &[], body);
+    assert_eq!(
+        (removed.status, removed.text().as_str()),
+        (400, "namespace not valid\n")
+    );
+}
+
+#[test]
+fn slow_clients_hold_up_nobody() {
+    let platform = Platform::with(&[function("cat", "cat", &[("max_inflight", "4")])]);
+    let mut slow: Vec<_> = (0..300).map(|_| connect(platform.gateway)).collect();
+    // Half of them stay in the head, the others in the body, of which the function has not seen a byte.
+    for (number, stream) in slow.iter_mut().enumerate() {
+        let part: &[u8] = match number % 2 {
+            0 => b"POST /function/cat HTTP/1.1\r\nHost: x\r\nX-Slow: ",
+            _ => b"POST /system/functions HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{",
+        };
+        stream.write_all(part).unwrap();
+    }
+    for _ in 0..20 {
+        assert_eq!(platform.post("/function/cat", b"x").text(), "x");
+    }
+    for stream in slow.iter_mut().step_by(2) {
+        stream.write_all(b"y").unwrap();
+    }
+    assert_eq!(platform.post("/function/cat", b"x").text(), "x");
+}
+
+/// Requests whose length can be understood in two ways: whoever stands before the platform may have understood the other.
+#[test]
+fn no_request_hides_in_another() {
+    let platform = Platform::with(&[function("cat", "cat", &[])]);
+    let hidden = "GET /function/cat HTTP/1.1\r\nHost: x\r\n\r\n";
+    for (framing, body, expected) in [
+        ("Content-Length: 5\r\nContent-Length: 6\r\n", "12345", 400),
+        ("Content-Length: 5, 6\r\n", "12345", 400),
+        ("Content-Length: +5\r\n", "12345", 400),
+        ("Content-Length: 0x5\r\n", "12345", 400),
+        ("Content-Length: -1\r\n", "", 400),
+        ("Transfer-Encoding: chunked, identity\r\n", "0\r\n\r\n", 400),
+        ("Transfer-Encoding: xchunked\r\n", "0\r\n\r\n", 400),
+        ("Transfer-Encoding : chunked\r\n", "0\r\n\r\n", 400),
+        (" Transfer-Encoding: chunked\r\n", "0\r\n\r\n", 400),
+    ] {
+        let request = format!("POST /function/cat HTTP/1.1\r\nHost: x\r\n{framing}\r\n{body}{hidden}");
+        let mut stream = connect(platform.gateway);
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut raw = Vec::new();
+        // The connection ends with the refusal, so what hides behind it is never read.
+        let _ = stream.read_to_end(&mut raw);
+        let reply = common::Reply::parse(&raw).unwrap();
+        assert_eq!(reply.status, expected, "{framing:?}");
+        assert_eq!(
+            String::from_utf8_lossy(&raw).matches("HTTP/1.1 ").count(),
+            1,
+            "{framing:?}"
+        );
+    }
+    assert_eq!(platform.post("/function/cat", b"x").text(), "x");
 }

@@ -301,18 +301,31 @@ fn nothing_outlives_a_killed_server() {
     let (file, pid) = sleeper(directory.path());
     let mut started = Started::with(&["--deploy", &file]);
     let gateway = started.gateway;
+    let secret = exchange(
+        gateway,
+        "POST",
+        "/system/secrets",
+        &[],
+        br#"{"name":"s","value":"v"}"#,
+    );
+    assert_eq!(secret.status, 200);
     std::thread::spawn(move || {
         std::panic::catch_unwind(|| exchange(gateway, "GET", "/function/sleeper", &[], b""))
     });
     eventually("the function runs", || pid().is_some());
     let server = children(started.child.id());
     assert_eq!(server.len(), 1, "the guard has one child");
+    let arguments = std::fs::read_to_string(format!("/proc/{}/cmdline", server[0])).unwrap();
+    let temporary = arguments.split('\0').skip_while(|it| *it != "--guarded").nth(1);
+    let temporary = std::path::PathBuf::from(temporary.unwrap());
+    assert!(temporary.join("secrets/openfaas-fn/s").exists());
     kill(Pid::from_raw(i32::try_from(server[0]).unwrap()), Signal::SIGKILL).unwrap();
     assert_eq!(started.child.wait().unwrap().code(), Some(137));
     assert!(
         !is_alive(pid().unwrap()),
         "the guard waits for the function's end"
     );
+    assert!(!temporary.exists(), "the guard removes what the server has left");
 }
 
 #[test]

@@ -20,11 +20,28 @@ pub enum Target {
     Trace,
     /// What the kernel answers over netlink.
     Netlink,
+    /// The body of a request to the FaaS platform.
+    Document,
+    /// The path and query of such a request.
+    RequestTarget,
+    /// Words in deployments and headers.
+    Words,
+    /// The manifest of an image of functions.
+    Manifest,
 }
 
 impl Target {
     /// All of them.
-    pub const ALL: [Target; 4] = [Target::Topology, Target::Scenario, Target::Trace, Target::Netlink];
+    pub const ALL: [Target; 8] = [
+        Target::Topology,
+        Target::Scenario,
+        Target::Trace,
+        Target::Netlink,
+        Target::Document,
+        Target::RequestTarget,
+        Target::Words,
+        Target::Manifest,
+    ];
 
     /// Its name, which is that of its cargo-fuzz target and of its directory in `fuzz/corpus`.
     #[must_use]
@@ -34,6 +51,10 @@ impl Target {
             Target::Scenario => "scenario",
             Target::Trace => "trace",
             Target::Netlink => "netlink",
+            Target::Document => "document",
+            Target::RequestTarget => "request_target",
+            Target::Words => "words",
+            Target::Manifest => "manifest",
         }
     }
 
@@ -44,6 +65,10 @@ impl Target {
             Target::Scenario => scenario(input),
             Target::Trace => trace(input),
             Target::Netlink => dfaas_netns::decode(input),
+            Target::Document => dfaas_faas::untrusted::document(input),
+            Target::RequestTarget => dfaas_faas::untrusted::target(input),
+            Target::Words => dfaas_faas::untrusted::words(input),
+            Target::Manifest => dfaas_faas::untrusted::manifest(input),
         }
     }
 }

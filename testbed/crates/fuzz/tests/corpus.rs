@@ -92,7 +92,8 @@ fn corpus(target: Target) -> Vec<(PathBuf, Vec<u8>)> {
     match target {
         Target::Topology => inputs.extend(files(&root().join("topologies"))),
         Target::Scenario => inputs.extend(files(&root().join("scenarios"))),
-        Target::Trace | Target::Netlink => {}
+        Target::Manifest => inputs.extend(files(&root().join("images/functions"))),
+        Target::Trace | Target::Netlink | Target::Document | Target::RequestTarget | Target::Words => {}
     }
     assert!(!inputs.is_empty(), "no corpus for {}", target.name());
     inputs
@@ -222,4 +223,16 @@ fn changed_traces_are_taken_or_refused() {
 #[test]
 fn changed_answers_of_the_kernel_are_taken_or_refused() {
     changed_copies(Target::Netlink);
+}
+
+#[test]
+fn changed_requests_to_the_platform_are_taken_or_refused() {
+    changed_copies(Target::Document);
+    changed_copies(Target::RequestTarget);
+    changed_copies(Target::Words);
+}
+
+#[test]
+fn changed_manifests_are_taken_or_refused() {
+    changed_copies(Target::Manifest);
 }

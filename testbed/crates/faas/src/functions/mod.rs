@@ -1,8 +1,10 @@
-//! The functions this program has built in: one process per request, but for one that serves HTTP.
+//! The functions this program has built in: one process per request, but for those that serve HTTP.
 
 mod echo;
+mod http;
 mod memory;
 mod model;
+mod node_info;
 mod sentiment;
 
 use std::env;
@@ -18,12 +20,12 @@ use crate::arguments::{Function, FunctionName};
 /// Serves the one request of this process.
 pub(crate) fn run(function: &Function) -> ExitCode {
     let outcome = match function.name {
-        FunctionName::Nodeinfo => node_info(),
+        FunctionName::Nodeinfo => http::serve(node_info::answer),
         FunctionName::Sleep => sleep(),
         FunctionName::Model => model::model(),
         FunctionName::EatMemory => memory::eat(),
         FunctionName::Sentiment => sentiment::answer(),
-        FunctionName::Echo => echo::serve(),
+        FunctionName::Echo => http::serve(echo::answer),
     };
     let (text, code) = match outcome {
         Ok(text) => (text, ExitCode::SUCCESS),
@@ -55,45 +57,6 @@ fn body() -> Result<String, String> {
 /// A variable of the function's environment; empty when it is not set.
 fn variable(name: &str) -> String {
     env::var(name).unwrap_or_default()
-}
-
-fn node_info() -> Result<String, String> {
-    let wanted = body()?;
-    let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
-    let architecture = match env::consts::ARCH {
-        "x86_64" => "x64",
-        "aarch64" => "arm64",
-        other => other,
-    };
-    let cpu_info = read("/proc/cpuinfo");
-    let models: Vec<&str> = cpu_info
-        .lines()
-        .filter_map(|line| line.strip_prefix("model name"))
-        .filter_map(|line| line.split_once(':'))
-        .map(|(_, model)| model.trim())
-        .collect();
-    let memory: u64 = read("/proc/meminfo")
-        .lines()
-        .find_map(|line| line.strip_prefix("MemTotal:"))
-        .and_then(|line| line.split_whitespace().next()?.parse().ok())
-        .unwrap_or_default();
-    let uptime = read("/proc/uptime")
-        .split_whitespace()
-        .next()
-        .unwrap_or_default()
-        .to_owned();
-    let mut text = format!(
-        "Hostname: {}\n\nArch: {architecture}\nCPUs: {}\nTotal mem: {}MB\nPlatform: linux\nUptime: {uptime}\n",
-        read("/proc/sys/kernel/hostname").trim(),
-        std::thread::available_parallelism().map_or(1, usize::from),
-        memory / 1024,
-    );
-    if wanted.trim() == "verbose" {
-        for model in models {
-            text.push_str(&format!("CPU: {model}\n"));
-        }
-    }
-    Ok(text)
 }
 
 fn sleep() -> Result<String, String> {

@@ -20,7 +20,6 @@ use tracing::{debug, info};
 use crate::call::{self, CALL_ID, Entrance, Mark, RequestBody, START_TIME};
 use crate::platform::Platform;
 use crate::reply::{self, Reply};
-#[cfg(test)]
 pub(crate) use callback::check_url;
 
 const CALLBACK_URL: HeaderName = HeaderName::from_static("x-callback-url");
