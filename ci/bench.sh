@@ -3,11 +3,11 @@
 # (default 5) after one that does not count; what is compared is run in turn. Needs root.
 #
 #   ci/bench.sh                everything
-#   ci/bench.sh labs engine    some parts: labs, linear, mininet, engine, agent, strategy
+#   ci/bench.sh labs engine    some parts: labs, linear, mininet, engine, functions, agent, strategy
 set -euo pipefail
 cd "$(dirname "$0")/.."
 runs=${RUNS:-5}
-parts=" ${*:-labs linear mininet engine agent strategy} "
+parts=" ${*:-labs linear mininet engine functions agent strategy} "
 
 ci/setup.sh
 cargo build --release --quiet --workspace --bins --examples
@@ -123,6 +123,11 @@ if wanted engine; then
   fi
   printf '\nlink engine, everything else\n'
   target/release/examples/throughput delay links rate flood cycle
+fi
+
+if wanted functions; then
+  printf '\nfunctions of the embedded platform\n'
+  ci/bench-functions.sh
 fi
 
 if wanted agent; then

@@ -23,6 +23,7 @@ links=$(program privileged)
 nodes=$(program node)
 labs=$(program kernel_links)
 limits=$(program labs)
+functions=$(program isolation)
 
 # What is required here is what the guest has, whatever this machine's own tests require.
 export DFAAS_REQUIRE=root,netem
@@ -33,4 +34,5 @@ run "$1" --test-threads=1 netem:: shape::
 run "$2" cgroups::
 run "$3" --test-threads=1
 run "$4" --test-threads=1 limits_hold
-exit $failed' guest "$links" "$nodes" "$labs" "$limits"
+run "$5" limits_of_a_function_hold
+exit $failed' guest "$links" "$nodes" "$labs" "$limits" "$functions"

@@ -9,7 +9,7 @@ declare -A needed=(
   [cc]=gcc [git]=git                                                               # to build
   [ip]=iproute2 [ping]=iputils-ping [iperf3]=iperf3 [jq]=jq [curl]=curl            # to test and to measure
   [qemu-system-x86_64]=qemu-system-x86 [busybox]=busybox-static                    # another kernel, for ci/vm.sh
-  [prometheus]=prometheus [promtool]=prometheus
+  [prometheus]=prometheus [promtool]=prometheus [prometheus-node-exporter]=prometheus-node-exporter
   [tshark]=tshark                                                                  # to read captures in tests
 )
 
@@ -17,6 +17,7 @@ packages=()
 for program in "${!needed[@]}"; do
   PATH=$PATH:/usr/sbin:/sbin command -v "$program" >/dev/null || packages+=("${needed[$program]}")
 done
+python3 -c 'import ensurepip' 2>/dev/null || packages+=(python3-venv) # for ci/schemathesis.sh
 if [ ${#packages[@]} -gt 0 ]; then
   if [ "$(id -u)" -ne 0 ]; then
     echo "missing: ${packages[*]}; run this script as root, or install them yourself" >&2
@@ -33,7 +34,7 @@ if [ ${#packages[@]} -gt 0 ]; then
     trap 'rm -f "$policy"' EXIT
   fi
   apt-get install -y -qq --no-install-recommends "${packages[@]}" >/dev/null
-  for service in haproxy prometheus; do
+  for service in haproxy prometheus prometheus-node-exporter; do
     if [[ " ${packages[*]} " == *" $service "* ]] && [ -d /run/systemd/system ]; then
       systemctl disable --now "$service" >/dev/null 2>&1 || true
     fi

@@ -1,6 +1,6 @@
 #!/bin/bash
 # Every test, privileged ones included. Needs root for those; without root they say that they are skipped. Lints are in ci/lint.sh.
-# DFAAS_REQUIRE=root,haproxy,programs,go,vm turns a skip into a failure.
+# DFAAS_REQUIRE=root,haproxy,programs,go,vm,prometheus,openapi turns a skip into a failure.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 started=$SECONDS
@@ -42,10 +42,14 @@ if [ "$(id -u)" -eq 0 ]; then
   rm -rf "${TMPDIR:-/tmp}"/dfaas-test-programs-* # copies for that user, which outlive the tests
 fi
 
+step "requests made from the OpenAPI file"
+openapi=0
+ci/schemathesis.sh || openapi=1
+
 step "scenarios"
 passed=$(awk '/^test result:/ { sum += $4 } END { print sum + 0 }' "$results")
 failed=$(awk '/^test result:/ { sum += $6 } END { print sum + 0 }' "$results")
-failed=$((failed + guest))
+failed=$((failed + guest + openapi))
 if [ "$(id -u)" -eq 0 ]; then
   runs=$(mktemp -d)
   trap 'rm -rf "$results" "$runs"' EXIT
