@@ -427,7 +427,7 @@ fn credentials_of_the_file_are_asked_for_and_known_to_the_agent() {
         return;
     }
     let lab = Lab::new(
-        "name: NAME\nnodes:\n  n1: { kind: dfaas, faas: { basic_auth: { user: admin, password: secret } }, functions: { env: { maxrate: 10 } } }\n",
+        "name: NAME\nnodes:\n  n1: { kind: dfaas, faas: { identity: native, basic_auth: { user: admin, password: secret } }, functions: { env: { maxrate: 10 } } }\n",
     );
     lab.up(); // ready: the agent has read the list of functions
     let list = |credentials: &[&str]| {
@@ -448,6 +448,27 @@ fn credentials_of_the_file_are_asked_for_and_known_to_the_agent() {
     };
     assert_eq!(list(&[]), "401");
     assert_eq!(list(&["-u", "admin:secret"]), "200");
+    let refused = lab.run(&["functions", "n1"]);
+    assert_eq!(refused.status.code(), Some(2), "{}", text(&refused));
+    assert!(
+        text(&refused).contains("--user USER:PASSWORD"),
+        "{}",
+        text(&refused)
+    );
+    // Its platform stands for itself, which has replicas and limits of processors.
+    let user = ["--user", "admin:secret"];
+    let deploy = ["deploy", "n1", "--image", "cat", "--cpu", "500m"];
+    let labels = [
+        "--label",
+        "dfaas.maxrate=1",
+        "--label",
+        "com.openfaas.scale.min=2",
+    ];
+    lab.ok(&[&deploy[..], &labels, &user].concat());
+    let listed = lab.json(&[&["functions", "n1", "--json"][..], &user].concat());
+    let cat = listed.as_array().unwrap().iter().find(|it| it["name"] == "cat");
+    assert_eq!(cat.unwrap()["limits"]["cpu"], "500m", "{listed}");
+    assert_eq!(cat.unwrap()["replicas"], 2, "{listed}");
 }
 
 const SCENARIO: &str = "

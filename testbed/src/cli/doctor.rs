@@ -217,6 +217,16 @@ fn programs() -> Vec<Finding> {
             ),
         });
     }
+    for what in ["prometheus", "prometheus-node-exporter"] {
+        findings.push(match dfaas_lab::find_program(what) {
+            Some(path) => finding(what, Verdict::Ok, path.display().to_string()),
+            None => finding(
+                what,
+                Verdict::Limited,
+                format!("not installed: labs with `monitoring:` need it; `apt install {what}`"),
+            ),
+        });
+    }
     findings
 }
 

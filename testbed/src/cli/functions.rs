@@ -53,6 +53,9 @@ pub(crate) struct DeployArguments {
     /// Limit of the function's memory, as `64Mi`
     #[arg(long, value_name = "QUANTITY")]
     memory: Option<String>,
+    /// Limit of the function's processors, as `500m`; a platform that stands for faasd ignores it, as that does
+    #[arg(long, value_name = "QUANTITY")]
+    cpu: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -84,8 +87,13 @@ pub(crate) fn deploy(arguments: &DeployArguments) -> Result<u8, CliError> {
     set("labels", table(&arguments.label));
     set("envVars", table(&arguments.env));
     set("secrets", json!(arguments.secret));
-    if let Some(memory) = &arguments.memory {
-        set("limits", json!({ "memory": memory }));
+    let limits = [("memory", &arguments.memory), ("cpu", &arguments.cpu)];
+    let limits: BTreeMap<&str, &String> = limits
+        .into_iter()
+        .filter_map(|(name, limit)| Some((name, limit.as_ref()?)))
+        .collect();
+    if !limits.is_empty() {
+        set("limits", json!(limits));
     }
     let platform = &arguments.platform;
     let client = platform.connect()?;

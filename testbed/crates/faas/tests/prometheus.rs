@@ -36,8 +36,12 @@ fn promtool_finds_nothing_wrong() {
         return;
     }
     let platform = platform();
-    for (port, address) in [("gateway", platform.metrics), ("provider", platform.provider)] {
-        let metrics = exchange(address, "GET", "/metrics", &[], b"").text();
+    for (port, address, path) in [
+        ("gateway", platform.metrics, "/metrics"),
+        ("provider", platform.provider, "/metrics"),
+        ("containers", platform.metrics, "/metrics/cadvisor"),
+    ] {
+        let metrics = exchange(address, "GET", path, &[], b"").text();
         let mut promtool = Command::new("promtool")
             .args(["check", "metrics"])
             .stdin(Stdio::piped())

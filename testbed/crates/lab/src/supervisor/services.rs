@@ -125,6 +125,9 @@ impl ServiceContext<'_> {
         option("provider-port", &port::PROVIDER.to_string());
         option("deploy", DEPLOYMENTS);
         option("state-directory", FAAS_STATE);
+        if self.node.faas.native {
+            option("identity", "native");
+        }
         if let Some(credentials) = &self.node.faas.basic_auth {
             option("basic-auth-file-directory", SECRETS);
             let secrets = [("user", &credentials.user), ("password", &credentials.password)];

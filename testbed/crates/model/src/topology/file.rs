@@ -211,6 +211,18 @@ pub(crate) struct FunctionFile {
 pub(crate) struct FaasFile {
     /// Name and password its administration asks for; none when absent.
     pub(crate) basic_auth: Option<BasicAuthFile>,
+    /// What it stands for; `faasd` when absent.
+    pub(crate) identity: Option<IdentityFile>,
+}
+
+/// What a FaaS platform stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum IdentityFile {
+    /// faasd: one replica of each function, and no limits of processors.
+    Faasd,
+    /// The embedded platform itself: also replicas, limits of processors, scaling to zero and from it.
+    Native,
 }
 
 /// A name and a password.

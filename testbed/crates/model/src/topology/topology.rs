@@ -196,6 +196,9 @@ impl Default for AgentSettings {
 pub struct FaasSettings {
     /// Name and password that its administration asks for; none when absent.
     pub basic_auth: Option<BasicAuth>,
+    /// Whether it stands for itself, with all that it can do; for faasd otherwise.
+    #[serde(default)]
+    pub native: bool,
 }
 
 /// A name and a password.

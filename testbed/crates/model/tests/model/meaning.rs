@@ -384,13 +384,18 @@ fn a_topology_survives_json() {
     let lab = topology(
         "nodes:
   n1: { kind: dfaas, functions: { figlet: { maxrate: 10, timeout: 1.5s } }, ports: [\"[::1]:8081:80\"],
-        cpus: 0.1, volumes: [\"./a:/b:ro\"], exec: [\"true\"], faas: { basic_auth: { user: u, password: p } },
+        cpus: 0.1, volumes: [\"./a:/b:ro\"], exec: [\"true\"],
+        faas: { basic_auth: { user: u, password: p }, identity: native },
         interfaces: { eth0: { addresses: [10.9.0.1/24, \"fd09::1/64\"], mac: \"02:00:00:00:00:09\" } } }
   b: { kind: host }
 links:
   - { endpoints: [n1, b], delay: 1.234567ms, loss: 0.3%, rate: 1.5mbit, queue: 64KiB }
+monitoring: { prometheus: true, scrape_interval: 250ms }
 ",
     );
+    let interval = lab.monitoring.map(|monitoring| monitoring.scrape_interval);
+    assert_eq!(interval, Some(Duration::from_millis(250)));
+    assert!(lab.nodes["n1"].faas.native);
     let text = serde_json::to_string(&lab).unwrap();
     assert_eq!(serde_json::from_str::<Topology>(&text).unwrap(), lab);
     let plan = plan(&lab).unwrap();

@@ -19,6 +19,8 @@ cases! {
     uplink_to_no_port: "nodes:\n  n1: { kind: host, uplink: [\"80:10.0.0.1\", \"0:80\"] }\n";
     uplink_twice: "nodes:\n  n1: { kind: host, uplink: [\"80\", \"80:8080\"] }\n";
     uplink_of_a_switch: "nodes:\n  s1: { kind: switch, uplink: [\"80\"] }\n";
+    scraped_too_often: "nodes:\n  n1: { kind: dfaas }\nmonitoring: { prometheus: true, scrape_interval: 50ms }\n";
+    unknown_monitoring: "nodes:\n  n1: { kind: dfaas }\nmonitoring: { grafana: true }\n";
     not_yaml: "nodes:\n  n1: { kind: host\n";
     not_a_mapping: "- n1\n- n2\n";
     empty_file: "";

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use indexmap::IndexMap;
 
-use super::super::file::{DriverFile, FunctionFile, NodeFile, TextMap};
+use super::super::file::{DriverFile, FunctionFile, IdentityFile, NodeFile, TextMap};
 use super::super::topology::{
     AgentSettings, BasicAuth, DriverKind, FaasSettings, Function, InterfaceSettings, Limits, Node, NodeKind,
 };
@@ -255,9 +255,12 @@ fn functions(file: &NodeFile, problems: &mut Problems) -> IndexMap<String, Funct
 }
 
 fn faas(file: &NodeFile) -> FaasSettings {
-    let basic_auth = file.faas.as_ref().and_then(|faas| faas.basic_auth.as_ref());
+    let Some(file) = &file.faas else {
+        return FaasSettings::default();
+    };
     FaasSettings {
-        basic_auth: basic_auth.map(|auth| BasicAuth {
+        native: file.identity == Some(IdentityFile::Native),
+        basic_auth: file.basic_auth.as_ref().map(|auth| BasicAuth {
             user: auth.user.clone(),
             password: auth.password.clone(),
         }),
