@@ -16,6 +16,7 @@ mod portions;
 mod rate;
 mod recalc;
 mod schedule;
+mod sharing;
 mod split;
 mod table;
 

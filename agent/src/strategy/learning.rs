@@ -12,10 +12,11 @@ pub use action::{Action, ActionError};
 pub use observation::{FunctionSample, Observed, ServerSample};
 
 use super::directory::{Directory, Original};
-use super::interface::{OwnWeights, Reception, Routing, Strategy, TableView, View, Word};
+use super::interface::{OwnWeights, View, Word};
 use super::percent::shares;
 use super::portions::{Decided, Portions};
-use super::{Compatibility, FunctionName, Need, PeerAddress};
+use super::sharing::{Shares, Sharing};
+use super::{Compatibility, FunctionName, Need};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -54,8 +55,7 @@ impl Phase {
 #[derive(Debug)]
 pub struct Learning {
     settings: LearningSettings,
-    directory: Directory,
-    decided: Decided,
+    sharing: Sharing,
     phase: Option<Phase>,
     /// Where the window before the current one begins.
     earlier: Option<Observed>,
@@ -74,10 +74,10 @@ impl Learning {
     #[must_use]
     pub fn new(settings: LearningSettings) -> Self {
         let period = settings.period.max(Self::TICK);
+        let directory = Directory::new(period, settings.compatibility, Original::Silent, settings.port);
         Self {
-            directory: Directory::new(period, settings.compatibility, Original::Silent, settings.port),
+            sharing: Sharing::new(directory),
             settings: LearningSettings { period, ..settings },
-            decided: Decided::default(),
             phase: None,
             earlier: None,
             begun: None,
@@ -103,7 +103,7 @@ impl Learning {
 
     /// Names of the servers that an action may name, without this node's own.
     fn peers(&self, view: &View<'_>, function: &str) -> Vec<String> {
-        let candidates = self.directory.candidates(view, function);
+        let candidates = self.sharing.directory.candidates(view, function);
         candidates.into_iter().map(|candidate| candidate.peer).collect()
     }
 
@@ -154,7 +154,7 @@ impl Learning {
 
     fn serve_here(&mut self, view: &View<'_>, observed: &Observed) {
         let here = |function: &FunctionName| (function.clone(), Portions::here());
-        self.decided = Decided::new(view, view.functions.keys().map(here).collect());
+        self.sharing.decided = Decided::new(view, view.functions.keys().map(here).collect());
         self.phase = Some(Phase::AllLocal);
         self.begun = Some(observed.clone());
     }
@@ -178,7 +178,7 @@ impl Learning {
                 ))
             })
             .collect();
-        self.decided = Decided::new(view, decided);
+        self.sharing.decided = Decided::new(view, decided);
         if observed.stage.is_some() {
             self.phase = Some(Phase::Model);
             self.earlier = Some(observed.clone());
@@ -194,46 +194,27 @@ impl Learning {
             return Vec::new();
         }
         self.say_at = Some(view.now + self.settings.period);
-        self.directory.words(view)
+        self.sharing.directory.words(view)
     }
 }
 
-impl Strategy for Learning {
-    fn step1(&mut self, view: &View<'_>) -> Result<Vec<Word>, Need> {
+impl Shares for Learning {
+    fn sharing(&self) -> &Sharing {
+        &self.sharing
+    }
+
+    fn sharing_mut(&mut self) -> &mut Sharing {
+        &mut self.sharing
+    }
+
+    fn decide(&mut self, view: &View<'_>) -> Result<Vec<Word>, Need> {
         let observed = view.answers.observed.as_ref().ok_or(Need::Observation)?;
-        self.directory.purge(view.now);
         match self.due(view.now, observed.stage) {
             None => {}
             Some(Phase::AllLocal) => self.serve_here(view, observed),
             Some(Phase::Model) => self.act(view, observed)?,
         }
         Ok(self.words(view))
-    }
-
-    fn receive(&mut self, now: Duration, from: &str, address: Option<PeerAddress>, word: &Word) -> Reception {
-        self.directory.receive(now, from, address, word)
-    }
-
-    fn introduction(&self, view: &View<'_>) -> Vec<Word> {
-        self.directory.words(view)
-    }
-
-    fn purge(&mut self, now: Duration) {
-        self.directory.purge(now);
-    }
-
-    fn forget(&mut self, peer: &str) {
-        self.directory.remove(peer);
-        self.decided.remove(peer);
-    }
-
-    fn routing(&self, view: &View<'_>) -> Routing {
-        self.decided
-            .routing(view, |peer| self.directory.address(view, peer))
-    }
-
-    fn table(&self) -> TableView {
-        self.decided.table_view(self.directory.peers())
     }
 }
 

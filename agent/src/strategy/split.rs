@@ -6,9 +6,10 @@ mod rule;
 pub use rule::Rule;
 
 use super::directory::{Directory, Original};
-use super::interface::{Reception, Routing, Strategy, TableView, View, Word};
+use super::interface::{View, Word};
 use super::portions::Decided;
-use super::{Compatibility, Need, PeerAddress};
+use super::sharing::{Shares, Sharing};
+use super::{Compatibility, Need};
 use std::time::Duration;
 
 /// State of such a strategy on one node.
@@ -16,8 +17,7 @@ use std::time::Duration;
 pub struct Split {
     rule: Rule,
     compatibility: Compatibility,
-    directory: Directory,
-    decided: Decided,
+    sharing: Sharing,
 }
 
 impl Split {
@@ -31,63 +31,44 @@ impl Split {
             Original::Silent
         };
         Self {
-            directory: Directory::new(period, compatibility, original, port),
-            decided: Decided::default(),
+            sharing: Sharing::new(Directory::new(period, compatibility, original, port)),
             rule,
             compatibility,
         }
     }
-
-    fn words(&self, view: &View<'_>) -> Vec<Word> {
-        if matches!(self.rule, Rule::AllLocal) {
-            return Vec::new();
-        }
-        self.directory.words(view)
-    }
 }
 
-impl Strategy for Split {
-    fn step1(&mut self, view: &View<'_>) -> Result<Vec<Word>, Need> {
-        self.directory.purge(view.now);
-        let mut functions = self.directory.functions(view);
+impl Shares for Split {
+    fn sharing(&self) -> &Sharing {
+        &self.sharing
+    }
+
+    fn sharing_mut(&mut self) -> &mut Sharing {
+        &mut self.sharing
+    }
+
+    fn decide(&mut self, view: &View<'_>) -> Result<Vec<Word>, Need> {
+        let directory = &self.sharing.directory;
+        let mut functions = directory.functions(view);
         if matches!(self.rule, Rule::AllLocal) {
             functions.retain(|function| view.functions.contains_key(function));
         }
         let portions = functions.into_iter().map(|function| {
-            let candidates = self.directory.candidates(view, &function);
+            let candidates = directory.candidates(view, &function);
             let here = view.functions.contains_key(&function);
             let portions = self.rule.divide(here, &candidates, self.compatibility);
             (function, portions)
         });
         let portions = portions.collect();
-        self.decided = Decided::new(view, portions);
-        Ok(self.words(view))
+        self.sharing.decided = Decided::new(view, portions);
+        Ok(self.introduce(view))
     }
 
-    fn receive(&mut self, now: Duration, from: &str, address: Option<PeerAddress>, word: &Word) -> Reception {
-        self.directory.receive(now, from, address, word)
-    }
-
-    fn introduction(&self, view: &View<'_>) -> Vec<Word> {
-        self.words(view)
-    }
-
-    fn purge(&mut self, now: Duration) {
-        self.directory.purge(now);
-    }
-
-    fn forget(&mut self, peer: &str) {
-        self.directory.remove(peer);
-        self.decided.remove(peer);
-    }
-
-    fn routing(&self, view: &View<'_>) -> Routing {
-        self.decided
-            .routing(view, |peer| self.directory.address(view, peer))
-    }
-
-    fn table(&self) -> TableView {
-        self.decided.table_view(self.directory.peers())
+    fn introduce(&self, view: &View<'_>) -> Vec<Word> {
+        if matches!(self.rule, Rule::AllLocal) {
+            return Vec::new();
+        }
+        self.sharing.directory.words(view)
     }
 }
 

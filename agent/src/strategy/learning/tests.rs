@@ -1,5 +1,6 @@
 use super::*;
 use crate::strategy::{Answers, NodeId, Peer};
+use crate::strategy::{PeerAddress, Strategy};
 use proptest::prelude::{any, prop, prop_assert_eq, proptest};
 use serde_json::Value;
 use std::net::{IpAddr, Ipv4Addr};

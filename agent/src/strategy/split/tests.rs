@@ -1,5 +1,6 @@
 use super::*;
 use crate::strategy::{Answers, FunctionName, NodeId, OwnWeights, Peer};
+use crate::strategy::{PeerAddress, Reception, Strategy, Table};
 use proptest::prelude::{any, prop, prop_assert, prop_assert_eq, proptest};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
@@ -252,4 +253,19 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn thousands_of_peers_are_refused() {
+    let mut strategy = Split::new(Rule::Static, PERIOD, Compatibility::Ours, 80);
+    let word = Word::Functions(BTreeSet::from(["figlet".to_owned()]));
+    let heard = (0..2000)
+        .map(|number| strategy.receive(Duration::ZERO, &format!("p{number:04}"), Some(address(2)), &word));
+    let refused = heard.filter(|heard| *heard == Reception::NoRoom).count();
+    assert_eq!(refused, 2000 - Table::<()>::MOST);
+    let around = Surroundings::new(&["figlet"], &[]);
+    strategy.step1(&around.view()).unwrap();
+    let routing = strategy.routing(&around.view());
+    let peers: u32 = routing.weights["figlet"].values().sum();
+    assert_eq!(peers + routing.own["figlet"].local, 100);
 }
