@@ -16,7 +16,8 @@ forbid() { # CRATE PACKAGE...: CRATE must not depend on PACKAGE, not even throug
   done
 }
 
-forbid dfaas-model tokio nix rtnetlink
+forbid dfaas-agent-api tokio nix libp2p
+forbid dfaas-model tokio nix rtnetlink dfaas-agent
 forbid dfaas-wire rtnetlink netlink-packet-route serde-saphyr tokio
 forbid dfaas-process rtnetlink netlink-packet-route serde-saphyr tokio
 forbid dfaas-netns serde-saphyr dfaas-model

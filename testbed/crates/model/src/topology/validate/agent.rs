@@ -1,5 +1,6 @@
 //! The agent's settings as its environment.
 
+use dfaas_agent_api::environment::{STRATEGIES, VARIABLES};
 use indexmap::IndexMap;
 
 use super::super::agent_file::AgentFile;
@@ -12,72 +13,11 @@ const PREFIX: &str = "AGENT_";
 const RECALC_PERIOD: &str = "recalc_period";
 const STRATEGY: &str = "strategy";
 
-/// Strategies the built-in agent has: those of `dfaas-agent-api`, which this crate does not depend on.
-const STRATEGIES: [&str; 10] = [
-    "recalcstrategy",
-    "latencyawarestrategy",
-    "nodemarginstrategy",
-    "staticstrategy",
-    "alllocalstrategy",
-    "rlagentstrategy",
-    "randomstrategy",
-    "latencythresholdstrategy",
-    "random",
-    "latency-threshold",
-];
-
 /// Settings of the agent, without their prefix. Another agent (`binary:`) may have any; and `env:` takes any.
-const SETTINGS: &[&str] = &[
-    "bootstrap_force",
-    "bootstrap_nodes",
-    "bootstrap_nodes_file",
-    "bootstrap_nodes_list",
-    "compat",
-    "debug",
-    "forecaster_host",
-    "forecaster_port",
-    "group_list_file_name",
-    "haproxy_bind",
-    "haproxy_config_file",
-    "haproxy_config_update_command",
-    "haproxy_executable",
-    "haproxy_host",
-    "haproxy_master_sock_path",
-    "haproxy_metrics_bind",
-    "haproxy_peers_bind",
-    "haproxy_port",
-    "haproxy_sock_path",
-    "haproxy_threads",
-    "httpserver_host",
-    "httpserver_port",
-    "kad_idle_time",
-    "latency_threshold_ms",
-    "limitin_enforce",
-    "listen",
-    "log_colors",
-    "log_datetime",
-    "neighbours",
-    "nms_cpu_threshold",
-    "nms_power_threshold",
-    "nms_ram_threshold",
-    "node_ip",
-    "node_type",
-    "openfaas_host",
-    "openfaas_pass",
-    "openfaas_port",
-    "openfaas_user",
-    "private_key_file",
-    "pubsub_topic",
-    "random_reject",
-    "random_seed",
-    "rate_window",
-    RECALC_PERIOD,
-    "rendezvous",
-    "rlmodel_explore",
-    "rlmodel_host",
-    "rlmodel_port",
-    STRATEGY,
-];
+fn known_settings() -> Vec<String> {
+    let names = VARIABLES.iter().filter_map(|it| it.name.strip_prefix(PREFIX));
+    names.map(str::to_lowercase).collect()
+}
 
 /// Turns the section into environment variables.
 pub(super) fn settings(file: Option<&AgentFile>, problems: &mut Problems) -> AgentSettings {
@@ -94,9 +34,9 @@ pub(super) fn settings(file: Option<&AgentFile>, problems: &mut Problems) -> Age
         env: IndexMap::new(),
         recalc_period: DEFAULT_RECALC_PERIOD,
     };
+    let known = known_settings();
     for (key, value) in &file.settings {
-        let known = SETTINGS.contains(&key.value.as_str());
-        if settings.binary.is_none() && !known {
+        if settings.binary.is_none() && !known.contains(&key.value) {
             let problem = Problem::new(
                 Fault::UnknownKey {
                     key: key.value.clone(),
@@ -104,7 +44,8 @@ pub(super) fn settings(file: Option<&AgentFile>, problems: &mut Problems) -> Age
                 key.span,
             )
             .label("the agent has no such setting");
-            problems.add(match crate::error::suggestion(&key.value, SETTINGS) {
+            let known: Vec<&str> = known.iter().map(String::as_str).collect();
+            problems.add(match crate::error::suggestion(&key.value, &known) {
                 Some(help) => problem.help(help),
                 None => problem.help("`agent.env` takes any environment variable"),
             });
@@ -180,6 +121,6 @@ fn check_strategy<T>(name: &str, value: &Spanned<T>, problems: &mut Problems) {
     };
     let problem = Problem::new(fault, value.span)
         .label("no strategy has this name")
-        .suggest(name, STRATEGIES);
+        .suggest(name, STRATEGIES.iter().copied());
     problems.add(problem);
 }
