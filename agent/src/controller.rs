@@ -11,7 +11,7 @@ pub(crate) use strategy::mode;
 use crate::config::{RateSource, StrategyConfig};
 use crate::metrics::Metrics;
 use crate::p2p::Overlay;
-use crate::platform::{Functions, Platform};
+use crate::platform::{Functions, Platform, PlatformError};
 use crate::proxy::{Change, Desired, Proxy};
 use crate::status::{NodeStatus, Status};
 use crate::strategy::{
@@ -23,6 +23,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use strategy::Services;
 use tokio::sync::{oneshot, watch};
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 /// Changes that come together are applied together.
@@ -82,8 +83,11 @@ pub struct Controller {
     last_failure: Option<String>,
     /// Why the strategy could not take its last step.
     step_failure: Option<String>,
-    functions_at: Instant,
-    platform_failed: bool,
+    /// When to ask the platform for its functions, unless it has been asked.
+    functions_at: Option<Instant>,
+    asked: JoinSet<Result<Functions, PlatformError>>,
+    /// Why it did not answer the last time.
+    platform_failure: Option<String>,
     /// When to introduce this node to peers that have just come.
     introduce_at: Option<Instant>,
     step1_duration: Duration,
@@ -115,8 +119,9 @@ impl Controller {
             retry_pause: FIRST_RETRY,
             last_failure: None,
             step_failure: None,
-            functions_at: now,
-            platform_failed: false,
+            functions_at: None,
+            asked: JoinSet::new(),
+            platform_failure: None,
             introduce_at: None,
             step1_duration: Duration::ZERO,
             parts,
@@ -126,7 +131,8 @@ impl Controller {
     /// Runs until `stopped` says so, or its sender is gone.
     pub async fn run(mut self, mut stopped: oneshot::Receiver<()>) {
         // Functions first, so that one load of HAProxy does; without them at once, to be replaced soon.
-        self.read_functions().await;
+        let answer = self.parts.platform.functions().await;
+        self.on_functions(answer);
         self.apply().await;
         loop {
             let far = Instant::now() + Duration::from_secs(3600);
@@ -142,7 +148,8 @@ impl Controller {
                 },
                 Ok(()) = self.parts.overlay.links.changed() => self.on_links(),
                 Some(message) = self.parts.overlay.messages.recv() => self.on_message(&message),
-                () = tokio::time::sleep_until(self.functions_at) => self.read_functions().await,
+                () = tokio::time::sleep_until(self.functions_at.unwrap_or(far)) => self.ask_for_functions(),
+                Some(Ok(answer)) = self.asked.join_next() => self.on_functions(answer),
                 () = tokio::time::sleep_until(self.introduce_at.unwrap_or(far)) => self.introduce(),
                 () = tokio::time::sleep_until(self.apply_at.unwrap_or(far)) => self.apply().await,
             }

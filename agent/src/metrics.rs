@@ -37,6 +37,8 @@ pub struct Metrics {
     pub proxy_failures: Counter,
     /// Steps that the strategy could not take.
     pub strategy_failures: Counter,
+    /// Questions that the functions platform did not answer.
+    pub platform_failures: Counter,
     messages: Family<Kind, Counter>,
     bad_messages: Family<Reason, Counter>,
     round_trips: Family<Peer, Gauge<f64, AtomicU64>>,
@@ -97,6 +99,7 @@ impl Metrics {
             runtime_commands: Counter::default(),
             proxy_failures: Counter::default(),
             strategy_failures: Counter::default(),
+            platform_failures: Counter::default(),
             messages: Family::default(),
             bad_messages: Family::default(),
             round_trips: Family::default(),
@@ -148,6 +151,11 @@ impl Metrics {
                 names::STRATEGY_FAILURES,
                 "Steps that could not be taken",
                 &self.strategy_failures,
+            ),
+            (
+                names::PLATFORM_FAILURES,
+                "Lists of functions that did not come",
+                &self.platform_failures,
             ),
         ];
         for (name, help, counter) in counters {

@@ -15,6 +15,9 @@ const TIMEOUT_LABEL: &str = "dfaas.timeout_ms";
 const TIMEOUT_MARGIN: u32 = 1000;
 /// A day; HAProxy's own bound is 24 of them.
 const LONGEST_TIMEOUT: u32 = 24 * 3600 * 1000;
+/// More functions than a node can have: each is a part of HAProxy's configuration and of every message, and peers refuse
+/// messages that name more.
+pub(crate) const MAXIMUM_FUNCTIONS: usize = 1024;
 /// The longest name that fits everywhere it appears (Kubernetes' bound for a name).
 const LONGEST_NAME: usize = 63;
 
@@ -68,6 +71,20 @@ pub struct Functions {
     pub timeouts: BTreeMap<FunctionName, u32>,
     /// Copies of each function that are running.
     pub replicas: BTreeMap<FunctionName, u32>,
+}
+
+impl Functions {
+    /// Leaves so many that the proxy and the peers can take them: the first by name, so that they stay the same.
+    fn limit(&mut self) {
+        let reason = || format!("there are {MAXIMUM_FUNCTIONS} others already");
+        while self.balanced.len() > MAXIMUM_FUNCTIONS {
+            let Some((name, _)) = self.balanced.pop_last() else {
+                return;
+            };
+            self.timeouts.remove(&name);
+            self.skipped.insert(name, reason());
+        }
+    }
 }
 
 /// A client of the gateway.
@@ -155,6 +172,7 @@ fn parse(body: &[u8]) -> Result<Functions, serde_json::Error> {
             Err(reason) => functions.skipped.insert(name, reason).map(|_| ()),
         };
     }
+    functions.limit();
     Ok(functions)
 }
 
@@ -184,7 +202,11 @@ pub fn is_function_name(name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::HostPort;
     use proptest::prelude::*;
+    use serde_json::json;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
 
     #[test]
     fn the_gateways_list() {
@@ -216,6 +238,105 @@ mod tests {
         for name in ["", "-a", "a-", "a b", "a/b", "a;b", "a\nb", "ä", &"a".repeat(64)] {
             assert!(!is_function_name(name), "{name:?}");
         }
+    }
+
+    #[test]
+    fn labels_that_are_no_rate() {
+        for rate in ["-5", "NaN", "inf", "1e3", "10.5", "99999999999", "", " ", "0x10"] {
+            let body =
+                json!([{"name": "figlet", "labels": {"dfaas.maxrate": rate, "dfaas.timeout_ms": rate}}]);
+            let functions = parse(body.to_string().as_bytes()).unwrap();
+            assert!(
+                functions.balanced.is_empty() && functions.timeouts.is_empty(),
+                "{rate:?}"
+            );
+            assert!(
+                functions.skipped["figlet"].contains(&format!("={rate:?} is not")),
+                "{functions:?}"
+            );
+        }
+        let most = json!([{"name": "f", "labels": {"dfaas.maxrate": " 4294967295 ", "dfaas.timeout_ms": "4294967295"}}]);
+        let functions = parse(most.to_string().as_bytes()).unwrap();
+        assert_eq!(
+            (functions.balanced["f"], functions.timeouts["f"]),
+            (u32::MAX, LONGEST_TIMEOUT)
+        );
+    }
+
+    #[test]
+    fn more_functions_than_a_node_can_have() {
+        let one = |number: u32| json!({"name": format!("f{number:05}"), "labels": {"dfaas.maxrate": "1"}});
+        let list: Vec<serde_json::Value> = (0..5000).map(one).collect();
+        let functions = parse(json!(list).to_string().as_bytes()).unwrap();
+        assert_eq!(functions.balanced.len(), MAXIMUM_FUNCTIONS);
+        assert!(functions.balanced.contains_key("f01023"), "the first by name");
+        assert!(
+            functions.skipped["f01024"].contains("1024 others"),
+            "{}",
+            functions.skipped["f01024"]
+        );
+    }
+
+    /// A gateway that answers this to whatever it is asked, and hangs up.
+    async fn gateway(answer: Vec<u8>) -> Platform {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let _ = stream.read(&mut [0; 1024]).await;
+                // A client that has heard enough hangs up first.
+                let _ = stream.write_all(&answer).await;
+            }
+        });
+        let host = "127.0.0.1".to_owned();
+        Platform::new(PlatformConfig {
+            gateway: HostPort { host, port },
+            credentials: None,
+        })
+    }
+
+    #[tokio::test]
+    async fn rubbish_is_named_as_what_it_is() {
+        let good = br#"[{"name":"figlet"}]"#;
+        let with = |status: &str, body: &[u8]| {
+            let head = format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\n\r\n", body.len());
+            [head.as_bytes(), body].concat()
+        };
+        let cut = b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n[{\"name\":".to_vec();
+        for (answer, complaint) in [
+            (
+                with("200 OK", b"[{\"name\":\"fig"),
+                "unreadable list of functions",
+            ),
+            (
+                with("200 OK", b"<html>504</html>"),
+                "unreadable list of functions",
+            ),
+            (
+                with("200 OK", b"{\"name\":\"figlet\"}"),
+                "unreadable list of functions",
+            ),
+            (with("200 OK", b"[{\"name\":7}]"), "unreadable list of functions"),
+            (
+                with("200 OK", &vec![b'['; 200_000]),
+                "unreadable list of functions",
+            ),
+            (
+                with("200 OK", &vec![b' '; 9 << 20]),
+                "does not answer: length limit exceeded",
+            ),
+            (with("502 Bad Gateway", good), "answers 502"),
+            (with("401 Unauthorized", good), "AGENT_OPENFAAS_USER"),
+            (cut, "does not answer"),
+            (b"SSH-2.0-OpenSSH_9.2\r\n".to_vec(), "does not answer"),
+            (Vec::new(), "does not answer"),
+        ] {
+            let start = String::from_utf8_lossy(&answer[..answer.len().min(80)]).into_owned();
+            let error = gateway(answer).await.functions().await.unwrap_err().to_string();
+            assert!(error.contains(complaint), "{start:?}: {error}");
+        }
+        let functions = gateway(with("200 OK", good)).await.functions().await.unwrap();
+        assert!(functions.skipped.contains_key("figlet"));
     }
 
     proptest! {

@@ -1,6 +1,6 @@
 //! Checking what a peer says before believing it.
 
-use crate::platform::is_function_name;
+use crate::platform::{MAXIMUM_FUNCTIONS, is_function_name};
 use crate::strategy::{FunctionName, PeerAddress};
 use dfaas_agent_api::message::{FunctionLimits, GroupLoad, MsgNodeInfoNms, MsgNodeMarginInfoNms};
 use dfaas_agent_api::{Message, MsgNodeInfoRecalc, MsgNodeInfoStatic};
@@ -8,8 +8,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use thiserror::Error;
 
-/// More functions than a node can have.
-const MAXIMUM_FUNCTIONS: usize = 1024;
 /// More requests per second than a node can take. What is beyond is no offer but a way to draw all load.
 const MAXIMUM_RATE: f64 = 1e6;
 /// More metrics than a forecaster predicts.

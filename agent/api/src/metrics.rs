@@ -22,6 +22,8 @@ pub const HAPROXY_RELOADS: &str = "dfaas_agent_haproxy_reloads_total";
 pub const HAPROXY_RUNTIME_COMMANDS: &str = "dfaas_agent_haproxy_runtime_commands_total";
 /// Counter: configurations that could not be applied; the one before stayed in force.
 pub const HAPROXY_FAILURES: &str = "dfaas_agent_haproxy_failures_total";
+/// Counter: questions to the functions platform that it did not answer with a list of functions; the list before stayed.
+pub const PLATFORM_FAILURES: &str = "dfaas_agent_platform_failures_total";
 /// Gauge: local functions taking part in the balancing.
 pub const FUNCTIONS: &str = "dfaas_agent_functions";
 /// Gauge, label `peer`: last ping's round trip time in seconds.

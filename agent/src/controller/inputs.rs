@@ -4,6 +4,7 @@ use super::{Controller, FUNCTIONS_PAUSE, FUNCTIONS_RETRY, GATHER};
 use crate::config::Neighbours;
 use crate::neighbours;
 use crate::p2p::Incoming;
+use crate::platform::{Functions, PlatformError};
 use crate::reception::{BadMessage, Heard, hear};
 use crate::strategy::{Answers, Compatibility, NodeId, Reception};
 use crate::words;
@@ -106,31 +107,39 @@ impl Controller {
         tracing::warn!(from, %error, "message dropped");
     }
 
-    /// Asks the platform what is deployed.
-    pub(super) async fn read_functions(&mut self) {
-        let pause = match self.parts.platform.functions().await {
+    /// Asks the platform what is deployed. One that lets the question wait must not hold up anything else.
+    pub(super) fn ask_for_functions(&mut self) {
+        let platform = self.parts.platform.clone();
+        self.asked.spawn(async move { platform.functions().await });
+        self.functions_at = None;
+    }
+
+    /// What the platform has answered.
+    pub(super) fn on_functions(&mut self, answer: Result<Functions, PlatformError>) {
+        let pause = match answer {
             Ok(functions) => {
-                if self.platform_failed {
+                if self.platform_failure.take().is_some() {
                     tracing::info!("the functions platform answers");
                 }
-                self.platform_failed = false;
                 if functions != self.functions {
                     self.take_functions(functions);
                 }
                 FUNCTIONS_PAUSE.min(self.parts.strategy.period)
             }
             Err(error) => {
-                if !self.platform_failed {
-                    tracing::warn!(%error, "the list of functions stays as it is");
+                self.parts.metrics.platform_failures.inc();
+                let text = error.to_string();
+                if self.platform_failure.as_ref() != Some(&text) {
+                    tracing::warn!("{text}; the list of functions stays as it is");
+                    self.platform_failure = Some(text);
                 }
-                self.platform_failed = true;
                 FUNCTIONS_RETRY
             }
         };
-        self.functions_at = Instant::now() + pause;
+        self.functions_at = Some(Instant::now() + pause);
     }
 
-    fn take_functions(&mut self, functions: crate::platform::Functions) {
+    fn take_functions(&mut self, functions: Functions) {
         for (name, reason) in &functions.skipped {
             if !self.functions.skipped.contains_key(name) {
                 tracing::warn!(

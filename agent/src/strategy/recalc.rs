@@ -10,6 +10,7 @@
 mod strategy;
 
 use super::nearest::{self, Candidate};
+use super::percent::shares;
 use super::{Entry, FunctionName, LimitsIn, NodeId, Peer, PeerAddress, Reception, Share, Table, Weights};
 use dfaas_agent_api::message::FunctionLimits;
 use std::collections::{BTreeMap, BTreeSet};
@@ -195,18 +196,29 @@ impl Recalc {
                 self.weigh_by_distance(&function, peers);
                 continue;
             }
-            let total: f64 = self
-                .table
-                .iter()
+            let entries = self.table.iter();
+            let limits: Vec<f64> = entries
                 .filter_map(|(_, entry)| limit_out(entry, &function))
-                .sum();
-            let total = if total > 0.0 { total } else { 1.0 };
-            for share in self.shares_of(&function) {
-                share.weight = (share.limit_out * 100.0 / total).floor().clamp(0.0, 100.0) as u32;
+                .collect();
+            let weights = self.in_proportion(&limits);
+            for (share, weight) in self.shares_of(&function).zip(weights) {
+                share.weight = weight;
             }
         }
         self.in_force = self.weights();
         self.in_force.clone()
+    }
+
+    fn in_proportion(&self, limits: &[f64]) -> Vec<u32> {
+        let total: f64 = limits.iter().sum();
+        let total = if total > 0.0 { total } else { 1.0 };
+        let percent = |limit: &f64| (limit * 100.0 / total).floor().clamp(0.0, 100.0) as u32;
+        let weights: Vec<u32> = limits.iter().map(percent).collect();
+        // Of more than a hundred like peers each gets less than one percent, and the original forwards nothing.
+        if self.compatibility == Compatibility::Ours && weights.iter().all(|weight| *weight == 0) {
+            return shares(limits);
+        }
+        weights
     }
 
     fn weigh_by_distance(&mut self, function: &str, peers: &BTreeMap<NodeId, Peer>) {

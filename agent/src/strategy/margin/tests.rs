@@ -275,3 +275,21 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn thousands_of_peers_are_refused() {
+    let mut strategy = Margin::new(settings(false), PERIOD, Compatibility::Ours);
+    let load = Load {
+        high: 0.0,
+        low: 1.0,
+        medium: 0.0,
+    };
+    for number in 0..2000 {
+        hear(&mut strategy, &format!("p{number:04}"), &["figlet"], 1e300, load);
+    }
+    assert_eq!(strategy.table().len(), Table::<()>::MOST);
+    let around = Around::new(&[("figlet", 1e12)]);
+    strategy.step1(&around.view()).unwrap();
+    let (own, peers) = weights(&strategy, &around, "figlet");
+    assert_eq!(own + peers.iter().sum::<u32>(), 100, "{own} {peers:?}");
+}

@@ -276,6 +276,45 @@ fn absurd_offers_are_harmless() {
     assert_eq!(weights["f"].values().copied().collect::<Vec<_>>(), [0, 0, 100, 0]);
 }
 
+/// A peer that invents others fills the table, not the memory; and more than a hundred like peers are forwarded to.
+#[test]
+fn thousands_of_peers_and_functions() {
+    let functions: BTreeMap<FunctionName, u32> =
+        (0..200).map(|number| (format!("f{number}"), 2000)).collect();
+    let offer = functions.keys().map(|function| (function.clone(), 5.0));
+    let offers = FunctionLimits::from([("n1".to_owned(), offer.collect())]);
+    let weights = |compatibility| {
+        let mut strategy = Recalc::new("n1".to_owned(), PERIOD, compatibility);
+        let heard = (0..2000)
+            .map(|number| strategy.hear(Duration::ZERO, &format!("p{number:04}"), address(2), &offers));
+        let refused = heard.filter(|heard| *heard == Reception::NoRoom).count();
+        assert_eq!(refused, 2000 - Table::<()>::MOST);
+        assert_eq!(
+            strategy.hear(Duration::ZERO, "p0007", address(2), &offers),
+            Reception::Updated,
+            "one that is known has its place"
+        );
+        strategy.divide(
+            Duration::ZERO,
+            Step1Inputs {
+                peers: &BTreeSet::new(),
+                functions: &functions,
+                user_rates: &BTreeMap::from([("f0".to_owned(), 1e9)]),
+            },
+        );
+        let weights = strategy.weigh(Duration::ZERO, &BTreeMap::new());
+        // Those who are silent for long enough make room.
+        let later = PERIOD * 2;
+        assert_eq!(
+            strategy.hear(later, "p1999", address(2), &offers),
+            Reception::NewPeer
+        );
+        weights["f0"].values().sum::<u32>()
+    };
+    assert_eq!(weights(Compatibility::Ours), 100);
+    assert_eq!(weights(Compatibility::Upstream), 0, "the original's floors");
+}
+
 /// The nearest peer with room is filled first; recalc spreads in proportion.
 #[test]
 fn near_peers_are_preferred_by_the_latency_aware_variant() {
