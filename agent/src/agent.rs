@@ -178,7 +178,7 @@ fn proxy(config: &Config, peer_id: &str) -> Proxy {
         runtime_socket: settings.runtime_socket.to_string_lossy().into_owned(),
         threads: settings.threads,
         enforce_limits: config.strategy.enforce_limits,
-        log_requests: config.node.debug,
+        log_requests: config.node.log.debug,
         functions: config.platform.gateway.to_string(),
         agent: reachable(&config.http_server).to_string(),
     };

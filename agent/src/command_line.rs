@@ -29,6 +29,8 @@ pub(crate) enum Verb {
         /// File to create, readable by its owner only; its PeerId is printed. Without it, the key itself is printed.
         key_file: Option<PathBuf>,
     },
+    /// Serve what the original agent uses of HAProxy's Data Plane API, in front of this node's HAProxy.
+    Dataplane,
     /// Print the environment variables as Markdown.
     #[command(hide = true)]
     Markdown,

@@ -1,12 +1,14 @@
 //! The agent's configuration: environment variables, read once and checked as a whole.
 
+mod dataplane;
 mod duration;
 mod file;
 mod reader;
 mod strategy;
 
+pub use dataplane::DataplaneConfig;
 pub use duration::parse_duration;
-pub use file::{ConfigFileError, read_file};
+pub use file::{ConfigFileError, parse_file, read_file};
 pub use reader::{ConfigError, Environment, Invalid, ProcessEnvironment, without_effect};
 pub use strategy::{Neighbours, RateSource, StrategyConfig, StrategyKind};
 
@@ -62,14 +64,21 @@ pub struct NodeConfig {
     pub address: IpAddr,
     /// File of the private key; without one, every start has a new identity.
     pub private_key_file: Option<PathBuf>,
+    /// What to log, and how.
+    pub log: LogConfig,
+}
+
+/// What to log, and how.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LogConfig {
     /// Whether to log decisions and requests.
     pub debug: bool,
     /// Whether log lines begin with the time.
-    pub log_datetime: bool,
+    pub datetime: bool,
     /// Whether log lines are coloured.
-    pub log_colors: bool,
+    pub colors: bool,
     /// What log lines look like.
-    pub log_format: LogFormat,
+    pub format: LogFormat,
 }
 
 /// What log lines look like.
@@ -163,10 +172,18 @@ impl NodeConfig {
         Self {
             address: reader.parse(advertised, "an IP address; set AGENT_NODE_IP to this node's"),
             private_key_file: reader.optional_path(names::PRIVATE_KEY_FILE),
+            log: LogConfig::read(reader),
+        }
+    }
+}
+
+impl LogConfig {
+    fn read(reader: &mut Reader<'_>) -> Self {
+        Self {
             debug: reader.flag(names::DEBUG),
-            log_datetime: reader.flag(names::LOG_DATETIME),
-            log_colors: reader.flag(names::LOG_COLORS),
-            log_format: if reader.choice(names::LOG_FORMAT) == "json" {
+            datetime: reader.flag(names::LOG_DATETIME),
+            colors: reader.flag(names::LOG_COLORS),
+            format: if reader.choice(names::LOG_FORMAT) == "json" {
                 LogFormat::Json
             } else {
                 LogFormat::Text

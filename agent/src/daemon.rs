@@ -4,10 +4,12 @@ use crate::Failure;
 use crate::log::Log;
 use dfaas_agent::agent::Agent;
 use dfaas_agent::config::{
-    Config, ConfigFileError, Environment, ProcessEnvironment, read_file, without_effect,
+    Config, ConfigFileError, DataplaneConfig, Environment, ProcessEnvironment, read_file, without_effect,
 };
+use dfaas_agent::dataplane;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// Where the configuration comes from: a file, and below it the environment.
@@ -39,18 +41,45 @@ impl ConfigSource {
     }
 }
 
+/// Serves the Data Plane API until SIGTERM or SIGINT.
+pub(crate) fn run_dataplane(source: &ConfigSource) -> Result<(), Failure> {
+    let config = DataplaneConfig::read(&source.environment()?)?;
+    let _log = Log::start(&config.log);
+    runtime()?.block_on(serve_dataplane(&config))
+}
+
+async fn serve_dataplane(config: &DataplaneConfig) -> Result<(), Failure> {
+    let haproxy = dataplane::Haproxy::new(config)?;
+    let address = config.listen.to_string();
+    let listener = TcpListener::bind(&address)
+        .await
+        .map_err(|source| Failure::Listen { address, source })?;
+    tracing::info!(address = %config.listen, "serving the Data Plane API");
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let ended = async move {
+        tokio::select! {
+            _ = terminate.recv() => tracing::info!("ending on SIGTERM"),
+            _ = interrupt.recv() => tracing::info!("ending on SIGINT"),
+        }
+    };
+    dataplane::serve(listener, config, haproxy, ended).await;
+    Ok(())
+}
+
+/// One thread is enough, and the smallest.
+fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()
+}
+
 /// Runs an agent until SIGTERM or SIGINT. SIGHUP reads the configuration again.
 pub(crate) fn run(source: ConfigSource) -> Result<(), Failure> {
     let config = source.read()?;
-    let log = Log::start(&config.node);
+    let log = Log::start(&config.node.log);
     for (name, reason) in source.without_effect()? {
         tracing::warn!("{name} has no effect: {reason}");
     }
-    // One thread is enough, and the smallest.
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
-    runtime.block_on(serve(source, config, log))
+    runtime()?.block_on(serve(source, config, log))
 }
 
 /// What ends the wait.
@@ -101,7 +130,7 @@ async fn serve(source: ConfigSource, mut config: Config, log: Log) -> Result<(),
                 let Some(new) = changed(&source, &config) else {
                     continue;
                 };
-                log.set(&new.node);
+                log.set(&new.node.log);
                 // HAProxy goes on meanwhile, and peers take a node that is back within a period for the same.
                 agent.stop().await;
                 agent = match Agent::start(new.clone()).await {
@@ -112,7 +141,7 @@ async fn serve(source: ConfigSource, mut config: Config, log: Log) -> Result<(),
                     }
                     Err(error) => {
                         tracing::error!(%error, "SIGHUP: back to the old configuration");
-                        log.set(&config.node);
+                        log.set(&config.node.log);
                         Agent::start(config.clone()).await?
                     }
                 };

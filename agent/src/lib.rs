@@ -13,6 +13,7 @@
 pub mod agent;
 pub mod config;
 pub mod controller;
+pub mod dataplane;
 mod http;
 pub mod identity_file;
 pub mod metrics;

@@ -1,6 +1,6 @@
 //! The log, on standard error.
 
-use dfaas_agent::config::{LogFormat, NodeConfig};
+use dfaas_agent::config::{LogConfig, LogFormat};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer, Registry, fmt, reload};
@@ -12,26 +12,26 @@ pub(crate) struct Log {
 
 impl Log {
     /// Begins to log. Colours, times and JSON stay as they are from here on.
-    pub(crate) fn start(node: &NodeConfig) -> Self {
-        let (filter, handle) = reload::Layer::new(filter(node));
+    pub(crate) fn start(config: &LogConfig) -> Self {
+        let (filter, handle) = reload::Layer::new(filter(config));
         tracing_subscriber::registry()
             .with(filter)
-            .with(format(node))
+            .with(format(config))
             .init();
         Self { filter: handle }
     }
 
     /// Follows AGENT_DEBUG.
-    pub(crate) fn set(&self, node: &NodeConfig) {
-        if let Err(error) = self.filter.reload(filter(node)) {
+    pub(crate) fn set(&self, config: &LogConfig) {
+        if let Err(error) = self.filter.reload(filter(config)) {
             tracing::warn!(%error, "the log stays as detailed as it was");
         }
     }
 }
 
-fn filter(node: &NodeConfig) -> EnvFilter {
+fn filter(config: &LogConfig) -> EnvFilter {
     // A first node without peers is no news; the Kademlia library warns of it.
-    EnvFilter::new(if node.debug {
+    EnvFilter::new(if config.debug {
         "info,dfaas_agent=debug"
     } else {
         "warn,libp2p_kad=error,dfaas_agent=info"
@@ -40,15 +40,15 @@ fn filter(node: &NodeConfig) -> EnvFilter {
 
 type Boxed<S> = Box<dyn Layer<S> + Send + Sync>;
 
-fn format<S>(node: &NodeConfig) -> Boxed<S>
+fn format<S>(config: &LogConfig) -> Boxed<S>
 where
     S: tracing::Subscriber + for<'span> tracing_subscriber::registry::LookupSpan<'span>,
 {
     let text = fmt::layer()
         .with_writer(std::io::stderr)
-        .with_ansi(node.log_colors)
+        .with_ansi(config.colors)
         .with_target(false);
-    match (node.log_format, node.log_datetime) {
+    match (config.format, config.datetime) {
         (LogFormat::Text, true) => text.boxed(),
         (LogFormat::Text, false) => text.without_time().boxed(),
         // A program reads them: fields beside the message, not below it.

@@ -9,6 +9,7 @@ use daemon::ConfigSource;
 use dfaas_agent::agent::AgentError;
 use dfaas_agent::config::{ConfigError, ConfigFileError};
 use dfaas_agent::identity_file::{self, IdentityFileError};
+use dfaas_agent::proxy::ProxyError;
 use dfaas_agent_api::{Identity, IdentityError};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -37,6 +38,10 @@ enum Failure {
     Random(String),
     #[error(transparent)]
     Agent(#[from] AgentError),
+    #[error(transparent)]
+    Haproxy(#[from] ProxyError),
+    #[error("cannot listen on {address} (AGENT_DATAPLANEAPI_HOST, AGENT_DATAPLANEAPI_PORT): {source}")]
+    Listen { address: String, source: std::io::Error },
     #[error("the agent ended by itself; its log says why")]
     Ended,
     #[error("cannot set up the process: {0}")]
@@ -51,7 +56,12 @@ impl Failure {
             | Self::KeyFile { .. }
             | Self::Key { .. }
             | Self::NewKey(_) => EXIT_USAGE,
-            Self::Random(_) | Self::Agent(_) | Self::Ended | Self::Process(_) => EXIT_FAILED,
+            Self::Random(_)
+            | Self::Agent(_)
+            | Self::Haproxy(_)
+            | Self::Listen { .. }
+            | Self::Ended
+            | Self::Process(_) => EXIT_FAILED,
         }
     }
 }
@@ -63,6 +73,7 @@ fn main() -> ExitCode {
         Some(Verb::PeerId { key_file }) => print_peer_id(key_file),
         Some(Verb::Key { key_file }) => make_key(key_file.as_deref()),
         Some(Verb::Markdown) => print(&dfaas_agent_api::environment::help_markdown()),
+        Some(Verb::Dataplane) => daemon::run_dataplane(&source),
         None if arguments.check => check(&source),
         None => daemon::run(source),
     };

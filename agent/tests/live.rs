@@ -12,6 +12,10 @@
 mod backend;
 #[path = "live/client.rs"]
 mod client;
+#[path = "live/dataplane.rs"]
+mod dataplane;
+#[path = "live/faults.rs"]
+mod faults;
 #[path = "live/federation.rs"]
 mod federation;
 #[path = "live/haproxy.rs"]

@@ -89,17 +89,20 @@ pub enum Section {
     Platform,
     /// The agent's own HTTP server.
     Server,
+    /// The Data Plane API that `dfaas-agent dataplane` serves.
+    Dataplane,
 }
 
 impl Section {
     /// Every section, in the order of the help.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Node,
         Self::Overlay,
         Self::Strategy,
         Self::Proxy,
         Self::Platform,
         Self::Server,
+        Self::Dataplane,
     ];
 
     /// A heading.
@@ -112,6 +115,7 @@ impl Section {
             Self::Proxy => "HAProxy",
             Self::Platform => "Functions platform",
             Self::Server => "The agent's own HTTP server",
+            Self::Dataplane => "Data Plane API (`dfaas-agent dataplane`)",
         }
     }
 }

@@ -36,6 +36,14 @@ pub fn read_file(path: &Path) -> Result<BTreeMap<String, String>, ConfigFileErro
         path: path.to_owned(),
         source,
     })?;
+    parse_file(path, &text)
+}
+
+/// The same of a file's text; `path` is for the error.
+///
+/// # Errors
+/// When a line is something else.
+pub fn parse_file(path: &Path, text: &str) -> Result<BTreeMap<String, String>, ConfigFileError> {
     let mut values = BTreeMap::new();
     for (index, line) in text.lines().enumerate() {
         let line = line.trim();

@@ -6,21 +6,51 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 use tokio::process::Command;
+use tokio::time::Instant;
 
 /// Loading a configuration takes a second at most; a reload command of the original's kind may be slower.
 const CHECK_PATIENCE: Duration = Duration::from_secs(30);
+
+/// Between two questions what became of a reload.
+pub(super) const POLL: Duration = Duration::from_millis(20);
 
 /// State of the master process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct MasterState {
     /// Reloads since it was started, failed ones included.
-    pub(super) reloads: u64,
+    reloads: u64,
     /// Failed ones since the last that succeeded.
-    pub(super) failed: u64,
+    failed: u64,
+}
+
+/// Has the master process reload, and waits for its verdict.
+///
+/// # Errors
+/// When it does not answer, or goes on with the configuration before.
+pub(crate) async fn reload(master: &CommandSocket, deadline: Instant) -> Result<(), ProxyError> {
+    let before = master_state(master).await?;
+    // It begins by replacing itself, which may cut its answer short; its state tells what came of it.
+    if let Err(error) = master.ask("reload").await {
+        tracing::debug!(%error, "no answer to the reload");
+    }
+    loop {
+        match master_state(master).await {
+            Ok(state) if state.reloads > before.reloads => {
+                return if state.failed == 0 {
+                    Ok(())
+                } else {
+                    Err(ProxyError::ReloadFailed)
+                };
+            }
+            Err(error) if Instant::now() >= deadline => return Err(error),
+            Ok(_) if Instant::now() >= deadline => return Err(ProxyError::ReloadFailed),
+            _ => tokio::time::sleep(POLL).await,
+        }
+    }
 }
 
 /// Asks the master what it did.
-pub(super) async fn master_state(master: &CommandSocket) -> Result<MasterState, ProxyError> {
+async fn master_state(master: &CommandSocket) -> Result<MasterState, ProxyError> {
     let text = master.ask("show proc").await?;
     parse_master(&text).ok_or_else(|| ProxyError::Command {
         command: "show proc".to_owned(),
@@ -29,7 +59,7 @@ pub(super) async fn master_state(master: &CommandSocket) -> Result<MasterState, 
 }
 
 /// The master's line: `26191  master  6 [failed: 1]  0d00h00m13s  2.6.12`.
-fn parse_master(text: &str) -> Option<MasterState> {
+pub(super) fn parse_master(text: &str) -> Option<MasterState> {
     let line = text
         .lines()
         .find(|line| line.split_whitespace().nth(1) == Some("master"))?;
@@ -43,7 +73,7 @@ fn parse_master(text: &str) -> Option<MasterState> {
 }
 
 /// Has HAProxy check a configuration file without using it.
-pub(super) async fn check(executable: &Path, file: &Path) -> Result<(), ProxyError> {
+pub(crate) async fn check(executable: &Path, file: &Path) -> Result<(), ProxyError> {
     let mut command = Command::new(executable);
     command.arg("-c").arg("-f").arg(file);
     let output = finish(command).await.map_err(|source| ProxyError::CheckNotRun {
@@ -64,7 +94,7 @@ pub(super) async fn check(executable: &Path, file: &Path) -> Result<(), ProxyErr
 }
 
 /// Runs the user's own reload command.
-pub(super) async fn run_update_command(shell_text: &str) -> Result<(), ProxyError> {
+pub(crate) async fn run_update_command(shell_text: &str) -> Result<(), ProxyError> {
     let mut command = Command::new("/bin/sh");
     command.arg("-c").arg(shell_text);
     let failed = |status: String, complaint: String| ProxyError::UpdateCommand { status, complaint };

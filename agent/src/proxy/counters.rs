@@ -13,17 +13,22 @@ pub struct UserCounters {
     pub last_second: BTreeMap<FunctionName, f64>,
 }
 
-/// Reads the answer to `show table`: a line per key, `0x55: key=figlet use=0 exp=9 http_req_cnt=3 http_req_rate(1000)=3`.
+/// A line of the answer to `show table NAME`, `0x55: key=figlet use=0 exp=9 http_req_cnt=3 http_req_rate(1000)=3`: its
+/// address, and its fields.
+pub(crate) fn table_row(line: &str) -> Option<(&str, BTreeMap<&str, &str>)> {
+    let (id, fields) = line.split_once(':').filter(|_| !line.starts_with('#'))?;
+    let fields: BTreeMap<&str, &str> = fields
+        .split_whitespace()
+        .filter_map(|word| word.split_once('='))
+        .collect();
+    fields.contains_key("key").then_some((id, fields))
+}
+
+/// Reads the answer to `show table st_users`: a line per function.
 pub(super) fn parse_table(text: &str) -> UserCounters {
     let mut counters = UserCounters::default();
-    for line in text.lines().filter(|line| !line.starts_with('#')) {
-        let fields: BTreeMap<&str, &str> = line
-            .split_whitespace()
-            .filter_map(|word| word.split_once('='))
-            .collect();
-        let Some(&function) = fields.get("key") else {
-            continue;
-        };
+    for (_, fields) in text.lines().filter_map(table_row) {
+        let function = fields["key"];
         if let Some(count) = fields.get("http_req_cnt").and_then(|count| count.parse().ok()) {
             counters.counts.insert(function.to_owned(), count);
         }

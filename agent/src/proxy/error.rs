@@ -13,7 +13,7 @@ pub enum ProxyError {
     /// A file could not be read or written.
     #[error("cannot {action} `{}`: {source}", path.display())]
     File {
-        /// read, write or replace.
+        /// read, write, replace or remove.
         action: &'static str,
         /// The file.
         path: PathBuf,

@@ -5,20 +5,20 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 /// Replaces a file in one step: a reader, or a crash, sees the old text or the new one.
-pub(super) fn replace(path: &Path, text: &str) -> Result<(), ProxyError> {
+pub(crate) fn replace(path: &Path, text: &str) -> Result<(), ProxyError> {
     let beside = sibling(path, ".new");
     write(&beside, text)?;
     rename(&beside, path)
 }
 
 /// `path` with something after its name.
-pub(super) fn sibling(path: &Path, suffix: &str) -> PathBuf {
+pub(crate) fn sibling(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     PathBuf::from(name)
 }
 
-pub(super) fn write(path: &Path, text: &str) -> Result<(), ProxyError> {
+pub(crate) fn write(path: &Path, text: &str) -> Result<(), ProxyError> {
     let write = || {
         let mut file = std::fs::File::create(path)?;
         file.write_all(text.as_bytes())
@@ -30,7 +30,7 @@ pub(super) fn write(path: &Path, text: &str) -> Result<(), ProxyError> {
     })
 }
 
-pub(super) fn rename(from: &Path, to: &Path) -> Result<(), ProxyError> {
+pub(crate) fn rename(from: &Path, to: &Path) -> Result<(), ProxyError> {
     std::fs::rename(from, to).map_err(|source| ProxyError::File {
         action: "replace",
         path: to.to_owned(),
@@ -38,8 +38,20 @@ pub(super) fn rename(from: &Path, to: &Path) -> Result<(), ProxyError> {
     })
 }
 
+/// Removes a file; one that is not there is removed already.
+pub(crate) fn remove(path: &Path) -> Result<(), ProxyError> {
+    match std::fs::remove_file(path) {
+        Err(source) if source.kind() != io::ErrorKind::NotFound => Err(ProxyError::File {
+            action: "remove",
+            path: path.to_owned(),
+            source,
+        }),
+        _ => Ok(()),
+    }
+}
+
 /// A file's text; nothing when there is none.
-pub(super) fn read(path: &Path) -> Result<Option<String>, ProxyError> {
+pub(crate) fn read(path: &Path) -> Result<Option<String>, ProxyError> {
     match std::fs::read_to_string(path) {
         Ok(text) => Ok(Some(text)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),

@@ -1,6 +1,6 @@
 //! Keeping a running HAProxy in the desired state.
 
-use super::control::{self, MasterState};
+use super::control::{self, POLL};
 use super::counters::{UserCounters, parse_servers, parse_stage, parse_table};
 use super::maps;
 use super::render::{MapPaths, render};
@@ -15,7 +15,6 @@ use tokio::time::Instant;
 
 /// A new process has to be forked, to bind and to take over.
 const RELOAD_PATIENCE: Duration = Duration::from_secs(10);
-const POLL: Duration = Duration::from_millis(20);
 
 /// How HAProxy is made to reload.
 #[derive(Clone, Debug)]
@@ -124,11 +123,9 @@ impl Proxy {
 
     /// The number of the configuration being served; nothing when it is not one of an agent.
     async fn serving(&self) -> Result<Option<u32>, ProxyError> {
-        let text = self.runtime.ask("get var proc.dfaas_generation").await?;
-        let number = text
-            .split_once("value=<")
-            .and_then(|(_, rest)| rest.split_once('>'));
-        Ok(number.and_then(|(number, _)| number.parse().ok()))
+        Ok(parse_generation(
+            &self.runtime.ask("get var proc.dfaas_generation").await?,
+        ))
     }
 
     /// What brings HAProxy from one state to the other; nothing when only a reload can.
@@ -204,13 +201,7 @@ impl Proxy {
         match &self.paths.reload {
             Reload::Command(text) => control::run_update_command(text).await?,
             Reload::Master(path) => {
-                let master = CommandSocket::new(path.clone());
-                let before = control::master_state(&master).await?;
-                // It begins by replacing itself, which may cut its answer short; its state tells what came of it.
-                if let Err(error) = master.ask("reload").await {
-                    tracing::debug!(%error, "no answer to the reload");
-                }
-                self.await_master(&master, before, deadline).await?;
+                control::reload(&CommandSocket::new(path.clone()), deadline).await?;
             }
         }
         loop {
@@ -228,27 +219,11 @@ impl Proxy {
             tokio::time::sleep(POLL).await;
         }
     }
+}
 
-    /// Waits for the master's verdict on a reload.
-    async fn await_master(
-        &self,
-        master: &CommandSocket,
-        before: MasterState,
-        deadline: Instant,
-    ) -> Result<(), ProxyError> {
-        loop {
-            match control::master_state(master).await {
-                Ok(state) if state.reloads > before.reloads => {
-                    return if state.failed == 0 {
-                        Ok(())
-                    } else {
-                        Err(ProxyError::ReloadFailed)
-                    };
-                }
-                Err(error) if Instant::now() >= deadline => return Err(error),
-                Ok(_) if Instant::now() >= deadline => return Err(ProxyError::ReloadFailed),
-                _ => tokio::time::sleep(POLL).await,
-            }
-        }
-    }
+/// The number in the answer to `get var`: `proc.dfaas_generation: type=sint value=<7>`.
+pub(super) fn parse_generation(text: &str) -> Option<u32> {
+    let (_, rest) = text.split_once("value=<")?;
+    let (number, _) = rest.split_once('>')?;
+    number.parse().ok()
 }

@@ -40,6 +40,29 @@ impl Backend {
         });
         Self { task }
     }
+
+    /// A gateway that answers this to whatever it is asked, and hangs up; with nothing to say, it does not even do that.
+    pub(crate) async fn always(host: IpAddr, answer: &'static str) -> Self {
+        let listener = TcpListener::bind((host, Self::PORT)).await.unwrap();
+        let task = tokio::spawn(async move {
+            let mut silent = Vec::new();
+            while let Ok((mut stream, _)) = listener.accept().await {
+                if answer.is_empty() {
+                    silent.push(stream);
+                    continue;
+                }
+                let _ = stream.read(&mut [0; 4096]).await;
+                let _ = stream.write_all(answer.as_bytes()).await;
+            }
+        });
+        Self { task }
+    }
+
+    /// Ends it, and gives its port free.
+    pub(crate) async fn stop(&mut self) {
+        self.task.abort();
+        let _ = (&mut self.task).await;
+    }
 }
 
 async fn answer_everything(mut stream: TcpStream) {

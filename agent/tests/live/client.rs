@@ -17,7 +17,18 @@ pub(crate) struct Answer {
 
 /// `GET path` with these headers.
 pub(crate) async fn get(address: SocketAddr, path: &str, headers: &[(&str, &str)]) -> Answer {
-    let exchange = exchange(address, path, headers);
+    request(address, "GET", path, headers, "").await
+}
+
+/// `METHOD path` with these headers and this body.
+pub(crate) async fn request(
+    address: SocketAddr,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &str,
+) -> Answer {
+    let exchange = exchange(address, method, path, headers, body);
     let text = tokio::time::timeout(Duration::from_secs(5), exchange).await;
     text.ok()
         .and_then(Result::ok)
@@ -25,13 +36,24 @@ pub(crate) async fn get(address: SocketAddr, path: &str, headers: &[(&str, &str)
         .unwrap_or_default()
 }
 
-async fn exchange(address: SocketAddr, path: &str, headers: &[(&str, &str)]) -> std::io::Result<String> {
+async fn exchange(
+    address: SocketAddr,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &str,
+) -> std::io::Result<String> {
     let mut stream = TcpStream::connect(address).await?;
     let extra: String = headers
         .iter()
         .map(|(name, value)| format!("{name}: {value}\r\n"))
         .collect();
-    let request = format!("GET {path} HTTP/1.1\r\nHost: node\r\nConnection: close\r\n{extra}\r\n");
+    let length = match body.len() {
+        0 => String::new(),
+        length => format!("Content-Length: {length}\r\n"),
+    };
+    let request =
+        format!("{method} {path} HTTP/1.1\r\nHost: node\r\nConnection: close\r\n{extra}{length}\r\n{body}");
     stream.write_all(request.as_bytes()).await?;
     let mut text = String::new();
     stream.read_to_string(&mut text).await?;

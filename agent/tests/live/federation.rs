@@ -16,7 +16,7 @@ const SERVER_PORT: u16 = 27_008;
 
 pub(crate) struct Node {
     pub(crate) haproxy: Haproxy,
-    backend: Backend,
+    pub(crate) backend: Backend,
     agent: Agent,
 }
 
@@ -93,7 +93,7 @@ impl Seat {
 }
 
 impl Node {
-    fn server(&self) -> SocketAddr {
+    pub(crate) fn server(&self) -> SocketAddr {
         SocketAddr::new(self.haproxy.host, SERVER_PORT)
     }
 

@@ -63,28 +63,41 @@ impl Haproxy {
             metrics_bind: format!("{host}:{}", Self::METRICS_PORT),
         };
         std::fs::write(path("haproxy.cfg"), initial_haproxy_configuration(&settings)).unwrap();
-        let child = Command::new(EXECUTABLE)
-            .args([
-                "-W",
-                "-db",
-                "-S",
-                &format!("{},level,admin", path("master.sock")),
-                "-f",
-                &path("haproxy.cfg"),
-            ])
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
         let haproxy = Self {
-            child,
+            child: spawn(directory.path()),
             directory,
             host,
         };
+        haproxy.await_answer().await;
+        haproxy
+    }
+
+    /// Ends it as a fault would, with everything it was told while it ran.
+    pub(crate) fn kill(&mut self) {
+        // A worker that outlived its master would still answer.
+        let text = self.ask("master.sock", "show proc");
+        let workers = text.lines().filter(|line| line.contains("worker  "));
+        let workers: Vec<&str> = workers
+            .filter_map(|line| line.split_whitespace().next())
+            .collect();
+        assert!(!workers.is_empty(), "{text}");
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        let _ = Command::new("kill").arg("-KILL").args(workers).status();
+    }
+
+    /// Starts one that was killed, with what is in its file.
+    pub(crate) async fn start_again(&mut self) {
+        self.child = spawn(self.directory.path());
+        self.await_answer().await;
+    }
+
+    async fn await_answer(&self) {
         for _ in 0..100 {
-            if UnixStream::connect(haproxy.path("admin.sock")).is_ok() {
-                return haproxy;
+            // A socket that was left behind is no HAProxy; one that serves answers.
+            let answer = crate::client::get(self.address(), "/", &[]).await;
+            if answer.status != 0 && UnixStream::connect(self.path("master.sock")).is_ok() {
+                return;
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
@@ -114,6 +127,24 @@ impl Haproxy {
         let master = text.lines().find(|line| line.contains("master")).unwrap();
         master.split_whitespace().nth(2).unwrap().parse().unwrap()
     }
+}
+
+fn spawn(directory: &Path) -> Child {
+    let path = |name: &str| directory.join(name).to_str().unwrap().to_owned();
+    Command::new(EXECUTABLE)
+        .args([
+            "-W",
+            "-db",
+            "-S",
+            &format!("{},level,admin", path("master.sock")),
+            "-f",
+            &path("haproxy.cfg"),
+        ])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap()
 }
 
 impl Drop for Haproxy {

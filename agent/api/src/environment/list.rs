@@ -1,7 +1,7 @@
 //! The list itself.
 
 use super::Kind::{Address, Choice, Decimal, Duration, Flag, Host, List, Number, Path, Port, Socket, Text};
-use super::Section::{Node, Overlay, Platform, Proxy, Server, Strategy};
+use super::Section::{Dataplane, Node, Overlay, Platform, Proxy, Server, Strategy};
 use super::{Kind, Section, Variable, names};
 
 /// Strategies an agent has.
@@ -341,6 +341,28 @@ pub const VARIABLES: &[Variable] = &[
         "Where the agent serves /healthz, /metrics and /peers.",
     ),
     variable(Server, names::HTTPSERVER_PORT, Port, "8008", "Its port."),
+    variable(
+        Dataplane,
+        names::DATAPLANEAPI_HOST,
+        Host,
+        "127.0.0.1",
+        "Address at which it is served: the original agent's variables say where it finds the API.",
+    ),
+    variable(Dataplane, names::DATAPLANEAPI_PORT, Port, "5555", "Its port."),
+    variable(
+        Dataplane,
+        names::DATAPLANEAPI_USER,
+        Text,
+        "admin",
+        "User that every request has to name, by HTTP Basic authentication.",
+    ),
+    variable(
+        Dataplane,
+        names::DATAPLANEAPI_PASSWORD,
+        Text,
+        "admin",
+        "Password for it.",
+    ),
 ];
 
 /// Variables of the original agent that have no effect here, and why. Setting one is reported once at the start.
@@ -357,22 +379,6 @@ pub const UNUSED: &[(&str, &str)] = &[
     (
         "AGENT_HAPROXY_TEMPLATE_FILE_RECALC",
         "the configuration is built in",
-    ),
-    (
-        "AGENT_DATAPLANEAPI_HOST",
-        "HAProxy is reached through its sockets",
-    ),
-    (
-        "AGENT_DATAPLANEAPI_PORT",
-        "HAProxy is reached through its sockets",
-    ),
-    (
-        "AGENT_DATAPLANEAPI_USER",
-        "HAProxy is reached through its sockets",
-    ),
-    (
-        "AGENT_DATAPLANEAPI_PASSWORD",
-        "HAProxy is reached through its sockets",
     ),
     ("AGENT_RUNTIMEAPI_HOST", "HAProxy is reached through its sockets"),
     ("AGENT_RUNTIMEAPI_PORT", "HAProxy is reached through its sockets"),

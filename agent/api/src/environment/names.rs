@@ -90,6 +90,14 @@ pub const HAPROXY_MASTER_SOCK_PATH: &str = "AGENT_HAPROXY_MASTER_SOCK_PATH";
 pub const HAPROXY_CONFIG_UPDATE_COMMAND: &str = "AGENT_HAPROXY_CONFIG_UPDATE_COMMAND";
 /// Threads of HAProxy.
 pub const HAPROXY_THREADS: &str = "AGENT_HAPROXY_THREADS";
+/// `dfaas-agent dataplane`: where it listens.
+pub const DATAPLANEAPI_HOST: &str = "AGENT_DATAPLANEAPI_HOST";
+/// Its port.
+pub const DATAPLANEAPI_PORT: &str = "AGENT_DATAPLANEAPI_PORT";
+/// User that it wants to hear, by HTTP Basic authentication.
+pub const DATAPLANEAPI_USER: &str = "AGENT_DATAPLANEAPI_USER";
+/// Password for it.
+pub const DATAPLANEAPI_PASSWORD: &str = "AGENT_DATAPLANEAPI_PASSWORD";
 /// Host of the OpenFaaS gateway.
 pub const OPENFAAS_HOST: &str = "AGENT_OPENFAAS_HOST";
 /// Its port.
