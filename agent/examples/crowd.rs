@@ -1,5 +1,5 @@
-//! Many agents at once on loopback addresses: how long until all know each other, what memory and processor time each
-//! takes then. For `ci/bench.sh`.
+//! Many agents started at once on loopback addresses: how long until all know each other and have heard each other,
+//! what memory and processor time each takes then. For `ci/bench.sh`.
 //!
 //! Usage: `crowd AGENT COUNT SECONDS`, with the agent's program and the seconds to watch.
 
@@ -35,11 +35,13 @@ fn main() -> Outcome<()> {
             .collect::<Outcome<_>>()?,
     };
     let started = begun.elapsed();
-    let complete = wait_until_complete(&crowd, begun)?;
+    let connected = wait_for_all(&crowd, begun, "know", connected_peers)?;
+    let heard = wait_for_all(&crowd, begun, "have heard", peers_in_table)?;
     println!(
-        "{count} agents: started after {:.1} s, all know all after {:.1} s",
+        "{count} agents: started after {:.1} s, all know all after {:.1} s, all tables are full after {:.1} s",
         started.as_secs_f64(),
-        complete.as_secs_f64()
+        connected.as_secs_f64(),
+        heard.as_secs_f64()
     );
     std::thread::sleep(Duration::from_secs(10));
     let before = ticks(&crowd)?;
@@ -123,29 +125,54 @@ fn start(program: &str, number: u8, count: u8, directory: &Path) -> Outcome<Chil
     Ok(Command::new(program).envs(environment).stderr(log).spawn()?)
 }
 
-fn wait_until_complete(crowd: &Crowd, begun: Instant) -> Outcome<Duration> {
-    let count = u8::try_from(crowd.agents.len())?;
-    let mut waiting: Vec<u8> = (0..count).collect();
+/// Waits until every agent counts all others.
+fn wait_for_all(
+    crowd: &Crowd,
+    begun: Instant,
+    what: &str,
+    count: fn(u8) -> Option<usize>,
+) -> Outcome<Duration> {
+    let others = crowd.agents.len().saturating_sub(1);
+    let mut waiting: Vec<u8> = (0..u8::try_from(crowd.agents.len())?).collect();
     while !waiting.is_empty() {
-        waiting.retain(|number| peers(*number).is_none_or(|peers| peers + 1 < count));
+        waiting.retain(|number| count(*number).is_none_or(|count| count < others));
         if begun.elapsed() > Duration::from_secs(120) {
-            return Err(format!("agents {waiting:?} do not know all others").into());
+            return Err(format!("agents {waiting:?} do not {what} all others").into());
         }
         std::thread::sleep(Duration::from_millis(50));
     }
     Ok(begun.elapsed())
 }
 
-fn peers(number: u8) -> Option<u8> {
-    let mut stream = TcpStream::connect((host(number), SERVER_PORT)).ok()?;
-    let request = b"GET /metrics HTTP/1.1\r\nHost: agent\r\nConnection: close\r\n\r\n";
-    stream.write_all(request).ok()?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).ok()?;
+/// Peers that an agent is connected to.
+fn connected_peers(number: u8) -> Option<usize> {
+    let answer = get(number, "/metrics")?;
     let line = answer
         .lines()
         .find_map(|line| line.strip_prefix("dfaas_agent_peers "))?;
     line.parse().ok()
+}
+
+/// Peers that have told an agent where their proxy is: the entries of the strategy's table.
+fn peers_in_table(number: u8) -> Option<usize> {
+    let answer = get(number, "/peers")?;
+    let (_, body) = answer.split_once("\r\n\r\n")?;
+    let status: serde_json::Value = serde_json::from_str(body).ok()?;
+    let peers = status["peers"].as_object()?.values();
+    Some(
+        peers
+            .filter(|peer| peer["connected"] == true && peer["proxy"].is_string())
+            .count(),
+    )
+}
+
+fn get(number: u8, path: &str) -> Option<String> {
+    let mut stream = TcpStream::connect((host(number), SERVER_PORT)).ok()?;
+    let request = format!("GET {path} HTTP/1.1\r\nHost: agent\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).ok()?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).ok()?;
+    Some(answer)
 }
 
 fn memory(agent: &Child, field: &str) -> Outcome<u64> {

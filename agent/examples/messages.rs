@@ -1,4 +1,5 @@
-//! How long a message takes to write, and to read and check. For `ci/bench.sh`.
+//! How long a message takes to write, and to read and check: from that of a small federation to the largest. For
+//! `ci/bench.sh`.
 
 #![expect(clippy::print_stdout, reason = "this is what it is for")]
 
@@ -43,8 +44,9 @@ fn main() {
         }
         let reading = begun.elapsed() / ROUNDS;
         println!(
-            "message to {peers:>2} peers of {functions:>2} functions ({:>6} bytes): written in {writing:?}, read and checked in {reading:?}",
-            text.len()
+            "message to {peers:>2} peers of {functions:>2} functions ({:>6} bytes): written in {writing:?}, read and checked in {reading:?}, both {:?}",
+            text.len(),
+            writing + reading
         );
     }
 }

@@ -4,6 +4,11 @@
 //! `fuzz/` has a cargo-fuzz target for each (nightly toolchain); `tests/corpus.rs` runs them on the stable one, over the same corpus
 //! and over changed copies of it.
 
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use dfaas_agent::config::{Config, DataplaneConfig, parse_file, without_effect};
+use dfaas_agent_api::environment::names;
 use dfaas_model::{Loader, load_scenario, load_topology, plan};
 
 /// The most nodes whose plan is made as well: addresses and routes of a large topology take long, and were asked for.
@@ -28,11 +33,17 @@ pub enum Target {
     Words,
     /// The manifest of an image of functions.
     Manifest,
+    /// What another agent says.
+    Message,
+    /// What HAProxy answers: tables, statistics, states.
+    Haproxy,
+    /// The agent's file of environment variables.
+    Environment,
 }
 
 impl Target {
     /// All of them.
-    pub const ALL: [Target; 8] = [
+    pub const ALL: [Target; 11] = [
         Target::Topology,
         Target::Scenario,
         Target::Trace,
@@ -41,6 +52,9 @@ impl Target {
         Target::RequestTarget,
         Target::Words,
         Target::Manifest,
+        Target::Message,
+        Target::Haproxy,
+        Target::Environment,
     ];
 
     /// Its name, which is that of its cargo-fuzz target and of its directory in `fuzz/corpus`.
@@ -55,6 +69,9 @@ impl Target {
             Target::RequestTarget => "request_target",
             Target::Words => "words",
             Target::Manifest => "manifest",
+            Target::Message => "message",
+            Target::Haproxy => "haproxy",
+            Target::Environment => "environment",
         }
     }
 
@@ -69,6 +86,9 @@ impl Target {
             Target::RequestTarget => dfaas_faas::untrusted::target(input),
             Target::Words => dfaas_faas::untrusted::words(input),
             Target::Manifest => dfaas_faas::untrusted::manifest(input),
+            Target::Message => message(input),
+            Target::Haproxy => haproxy(input),
+            Target::Environment => environment(input),
         }
     }
 }
@@ -131,4 +151,34 @@ links: [ {{ endpoints: [a, b], trace: {name} }} ]
             drop(error.to_string());
         }
     }
+}
+
+fn message(input: &[u8]) {
+    match dfaas_agent::reception::hear(input, "me") {
+        Ok((heard, _)) => drop(format!("{heard:?}")),
+        Err(error) => drop(error.to_string()),
+    }
+}
+
+fn haproxy(input: &[u8]) {
+    // What is no UTF-8 is replaced when it is read from the socket.
+    let text = String::from_utf8_lossy(input);
+    dfaas_agent::proxy::decode(&text);
+    dfaas_agent::dataplane::decode(&text);
+}
+
+fn environment(input: &[u8]) {
+    let Ok(text) = std::str::from_utf8(input) else {
+        return;
+    };
+    let mut values: BTreeMap<String, String> = match parse_file(Path::new("agent.env"), text) {
+        Ok(values) => values,
+        Err(error) => return drop(error.to_string()),
+    };
+    drop(without_effect(&values));
+    // These files would be read, whatever they are on this machine.
+    values.remove(names::BOOTSTRAP_NODES_FILE);
+    values.remove(names::GROUP_LIST_FILE_NAME);
+    drop(Config::read(&values).map_err(|error| error.to_string()));
+    drop(DataplaneConfig::read(&values).map_err(|error| error.to_string()));
 }

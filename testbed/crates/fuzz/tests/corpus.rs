@@ -64,6 +64,16 @@ const WORDS: &[&str] = &[
     "1e9gbit",
     "9999999h",
     "10.0.0.1/0",
+    "key=",
+    "http_req_cnt=",
+    "gpt0=",
+    "# table:",
+    "function_",
+    "value=<",
+    "AGENT_",
+    "=",
+    ",",
+    "\\u0000",
     "::/0",
 ];
 
@@ -93,10 +103,27 @@ fn corpus(target: Target) -> Vec<(PathBuf, Vec<u8>)> {
         Target::Topology => inputs.extend(files(&root().join("topologies"))),
         Target::Scenario => inputs.extend(files(&root().join("scenarios"))),
         Target::Manifest => inputs.extend(files(&root().join("images/functions"))),
-        Target::Trace | Target::Netlink | Target::Document | Target::RequestTarget | Target::Words => {}
+        Target::Message => inputs.extend(messages()),
+        Target::Trace
+        | Target::Netlink
+        | Target::Document
+        | Target::RequestTarget
+        | Target::Words
+        | Target::Haproxy
+        | Target::Environment => {}
     }
     assert!(!inputs.is_empty(), "no corpus for {}", target.name());
     inputs
+}
+
+/// The messages whose fate the agent's own tests tell, one a line.
+fn messages() -> Vec<(PathBuf, Vec<u8>)> {
+    let path = root().join("agent/src/reception/corpus.txt");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let lines = text.lines().filter_map(|line| line.split_once(": "));
+    lines
+        .map(|(_, message)| (path.clone(), message.as_bytes().to_vec()))
+        .collect()
 }
 
 fn limit_memory() {
@@ -235,4 +262,19 @@ fn changed_requests_to_the_platform_are_taken_or_refused() {
 #[test]
 fn changed_manifests_are_taken_or_refused() {
     changed_copies(Target::Manifest);
+}
+
+#[test]
+fn changed_messages_of_agents_are_taken_or_refused() {
+    changed_copies(Target::Message);
+}
+
+#[test]
+fn changed_answers_of_haproxy_are_taken_or_refused() {
+    changed_copies(Target::Haproxy);
+}
+
+#[test]
+fn changed_environments_are_taken_or_refused() {
+    changed_copies(Target::Environment);
 }
