@@ -1,3 +1,4 @@
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::time::Duration;
@@ -167,7 +168,7 @@ async fn under_load(
         });
         return Ok(());
     }
-    let sentinel = Sentinel::new(setting.factory, setting.lab);
+    let sentinel = Sentinel::new(setting.factory, setting.lab, flapping(setting.cell));
     let events = carry_out(
         &setting.cell.events,
         setting.factory,
@@ -197,6 +198,15 @@ async fn under_load(
     driven.failure = failure;
     driven.sentinel = sentinel.conclude().await;
     Ok(())
+}
+
+/// Links that go up and down by themselves; the same in every repetition.
+fn flapping(cell: &Cell) -> HashSet<String> {
+    let links = cell.repetitions.iter().flat_map(|one| &one.topology.links);
+    links
+        .filter(|link| link.flap.is_some())
+        .map(|link| link.name.clone())
+        .collect()
 }
 
 /// The time between t = 0 and the last row.

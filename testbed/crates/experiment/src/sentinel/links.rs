@@ -1,6 +1,6 @@
 //! The links of a lab, as the control API describes them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use serde_json::Value;
 
@@ -33,11 +33,11 @@ impl LinkStates {
         Some(LinkStates(states.collect()))
     }
 
-    /// What is not as it was, one sentence per link.
-    pub(super) fn differences(&self, before: &LinkStates) -> Vec<String> {
+    /// What is not as it was, one sentence per link. Those that flap may be up or down.
+    pub(super) fn differences(&self, before: &LinkStates, flapping: &HashSet<String>) -> Vec<String> {
         let changed = |(name, now): (&String, &LinkState)| {
             let old = before.0.get(name)?;
-            let what = if now.up != old.up {
+            let what = if now.up != old.up && !flapping.contains(name) {
                 format!("is {}", if now.up { "up" } else { "down" })
             } else if now.forward != old.forward {
                 format!("is {} forward, not {}", text(&now.forward), text(&old.forward))
@@ -114,17 +114,29 @@ mod tests {
 
     #[test]
     fn a_change_is_told_with_what_was() {
-        assert!(lab("5ms", true).differences(&lab("5ms", true)).is_empty());
+        let told = |now: &LinkStates, before: &LinkStates| now.differences(before, &HashSet::new());
+        assert!(told(&lab("5ms", true), &lab("5ms", true)).is_empty());
         assert_eq!(
-            lab("6ms", true).differences(&lab("5ms", true)),
+            told(&lab("6ms", true), &lab("5ms", true)),
             ["link a--b is delay 6ms forward, not delay 5ms"]
         );
-        assert_eq!(
-            lab("5ms", false).differences(&lab("5ms", true)),
-            ["link a--b is down"]
-        );
+        assert_eq!(told(&lab("5ms", false), &lab("5ms", true)), ["link a--b is down"]);
         let none = LinkStates::read(&json!({ "links": [] })).unwrap();
-        assert_eq!(none.differences(&lab("5ms", true)).len(), 2);
+        assert_eq!(told(&none, &lab("5ms", true)).len(), 2);
         assert!(LinkStates::read(&json!({ "name": "a lab of another kind" })).is_none());
+    }
+
+    #[test]
+    fn a_link_that_flaps_may_be_down() {
+        let flapping = HashSet::from(["a--b".to_owned()]);
+        assert!(
+            lab("5ms", false)
+                .differences(&lab("5ms", true), &flapping)
+                .is_empty()
+        );
+        assert_eq!(
+            lab("6ms", false).differences(&lab("5ms", true), &flapping).len(),
+            1
+        );
     }
 }

@@ -8,6 +8,7 @@ mod links;
 mod machine;
 mod verdict;
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use tokio::sync::Mutex;
@@ -25,6 +26,7 @@ const PERIOD: Duration = Duration::from_millis(500);
 pub(crate) struct Sentinel<'a> {
     factory: &'a dyn LabFactory,
     lab: &'a str,
+    flapping: HashSet<String>,
     watched: Mutex<Watched>,
 }
 
@@ -37,11 +39,17 @@ struct Watched {
 }
 
 impl<'a> Sentinel<'a> {
-    pub(crate) fn new(factory: &'a dyn LabFactory, lab: &'a RunningLab) -> Sentinel<'a> {
+    /// `flapping` are the links that go up and down by themselves.
+    pub(crate) fn new(
+        factory: &'a dyn LabFactory,
+        lab: &'a RunningLab,
+        flapping: HashSet<String>,
+    ) -> Sentinel<'a> {
         let supervisor = lab.detail.get("pid").and_then(serde_json::Value::as_i64);
         Sentinel {
             factory,
             lab: &lab.name,
+            flapping,
             watched: Mutex::new(Watched {
                 expected: LinkStates::read(&lab.detail),
                 machine: Machine::new(supervisor),
@@ -107,7 +115,7 @@ impl<'a> Sentinel<'a> {
             if accept {
                 summary.events += 1;
             } else {
-                for change in now.differences(before) {
+                for change in now.differences(before, &self.flapping) {
                     if !summary.changed_links.contains(&change) {
                         summary.changed_links.push(change);
                     }
