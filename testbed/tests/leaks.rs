@@ -97,6 +97,75 @@ fn a_supervisor_may_die_at_every_step() {
     }
 }
 
+/// Everything that a changed file may ask for, from [`HOSTS`].
+fn changed(text: &str) -> String {
+    let text = text.replace(
+        "  b: { kind: host, exec: [\"true\"], env: { X: y } }\n",
+        "  c: { kind: host, exec: [\"true\"] }\n",
+    );
+    let text = text.replace("[b, s], rate: 100mbit", "[c, s], delay: 2ms");
+    let text = text.replace(
+        "exec: [\"true\"] }\n  c",
+        "exec: [\"true\"], env: { X: z } }\n  c",
+    );
+    text.replace("delay: 1ms", "delay: 1ms, mtu: 1400")
+}
+
+#[test]
+fn a_supervisor_may_die_at_every_step_of_apply() {
+    if !root() {
+        return;
+    }
+    let _alone = alone();
+    let lab = Lab::new(HOSTS);
+    let notes = |name: &str| lab.directory.path().join(name);
+    let file = notes("changed.yaml");
+    let hosts = std::fs::read_to_string(lab.file()).unwrap();
+    std::fs::write(&file, changed(&hosts)).unwrap();
+    let life = |step: usize, steps: &std::path::Path| {
+        let up = lab
+            .command()
+            .args(["up", lab.file().to_str().unwrap()])
+            .env("DFAAS_TESTBED_DIE_AT", step.to_string())
+            .env("DFAAS_TESTBED_STEPS", steps)
+            .output()
+            .unwrap();
+        assert!(up.status.success(), "step {step}: {}", text(&up));
+        let passed = std::fs::read_to_string(steps).unwrap().lines().count();
+        let apply = lab.run(&["apply", file.to_str().unwrap()]);
+        (passed, apply)
+    };
+    let down = |step: usize| {
+        let down = lab.run(&["down", "--all"]);
+        assert!(down.status.success(), "step {step}: {}", text(&down));
+        lab.assert_gone(&Default::default());
+    };
+    let (first, apply) = life(0, &notes("whole"));
+    assert!(apply.status.success(), "{}", text(&apply));
+    let steps = std::fs::read_to_string(notes("whole")).unwrap();
+    let steps: Vec<&str> = steps.lines().skip(first).collect();
+    down(0);
+    for expected in [
+        "links detached",
+        "network withdrawn",
+        "network extended",
+        "node removed",
+        "after a ledger entry",
+        "new nodes started",
+        "applied",
+    ] {
+        assert!(steps.contains(&expected), "no step `{expected}` in {steps:?}");
+    }
+    for step in first + 1..=first + steps.len() {
+        let file = notes(&format!("to-{step}"));
+        let (_, apply) = life(step, &file);
+        assert_ne!(apply.status.code(), Some(0), "step {step}: {}", text(&apply));
+        let passed = std::fs::read_to_string(&file).unwrap();
+        assert_eq!(passed.lines().count(), step, "it died at another step: {passed}");
+        down(step);
+    }
+}
+
 #[test]
 fn a_supervisor_may_die_at_any_moment() {
     if !federation() {

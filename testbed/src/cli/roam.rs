@@ -4,15 +4,16 @@ use dfaas_model::TimeSpan;
 use super::{LabChoice, block_on, inspect, print, print_json};
 use crate::error::CliError;
 
-/// A user roams to another access point: its link ends at another switch of the same network. It keeps its interface, its
-/// addresses and the impairments of its link; the link is called after the new switch, unless the file names it.
+/// A user roams to another access point: its link ends at another switch or node. It keeps its interface, its addresses and
+/// the impairments of its link; in another network, host routes lead to it. The link is called after where it ends, unless the
+/// file names it.
 #[derive(Debug, Args)]
 pub(crate) struct MoveArguments {
     #[command(flatten)]
     lab: LabChoice,
     /// The node that moves; it has one link
     client: String,
-    /// The switch it moves to
+    /// The switch or node it moves to
     to: String,
     /// How long it has no carrier on the way
     #[arg(long, value_name = "TIME", default_value = "0s")]

@@ -81,10 +81,85 @@ fn what_cannot_be_changed_is_refused_before_anything_is_touched() {
     );
     let message = refused(&lab, 2, &["apply", &file]);
     assert!(message.contains("is left as it is"), "{message}");
-    assert!(message.contains("node b: its `kind` differs"), "{message}");
-    assert!(message.contains("node c: it is new"), "{message}");
+    assert!(
+        message.contains("node b: its `kind` differs; take the node out"),
+        "{message}"
+    );
     let link = lab.json(&["link", "--json", "a--s"]);
     assert_eq!(link["forward"]["delay"], "5ms");
+}
+
+/// Over two routers, so that a new network needs new routes in between.
+const CHAIN: &str = "
+name: NAME
+nodes:
+  a: { kind: host }
+  r1: { kind: router }
+  r2: { kind: router }
+  b: { kind: host }
+links:
+  - { endpoints: [a, r1], delay: 1ms }
+  - { endpoints: [r1, r2] }
+  - { endpoints: [r2, b] }
+";
+
+#[test]
+fn nodes_and_links_come_and_go_and_the_rest_goes_on() {
+    if !root() {
+        return;
+    }
+    let lab = Lab::new(CHAIN);
+    lab.up();
+    let node = |name: &str| {
+        let detail = lab.json(&["inspect", "--json"]);
+        let nodes = detail["nodes"].as_array().unwrap().clone();
+        nodes.into_iter().find(|node| node["name"] == name)
+    };
+    for name in ["a", "b"] {
+        lab.ok(&["exec", name, "--", "true"]);
+    }
+    let a = node("a").unwrap();
+    let b = i32::try_from(node("b").unwrap()["pid"].as_i64().unwrap()).unwrap();
+    // The new link of `r2` comes before those it has.
+    let file = edit(
+        &lab,
+        &[
+            (
+                "b: { kind: host }",
+                "c: { kind: host, exec: [\"ping -c 1 -W 2 a\"] }",
+            ),
+            ("[r2, b]", "[r2, c], delay: 3ms"),
+            ("links:\n", "links:\n  - { endpoints: [c, r1], name: back }\n"),
+            ("delay: 1ms", "delay: 1ms, mtu: 1400"),
+        ],
+    );
+    let plan = "remove link r2--b\nremove node b\nadd node c (host)\nadd link back (c:eth0 to r1:eth2)\n\
+                add link r2--c (r2:eth1 to c:eth1)\nmake link a--r1 anew: its mtu differ\n";
+    let said = lab.ok(&["apply", "--dry-run", &file]);
+    assert_eq!(said, format!("{plan}6 changes to make\n"));
+    assert_eq!(ping(&lab, "a", "b", 1).len(), 1, "nothing has been touched");
+    assert_eq!(node("c"), None);
+
+    assert_eq!(lab.ok(&["apply", &file]), format!("{plan}6 changes made\n"));
+    assert_eq!(node("a").unwrap(), a, "it goes on with its address");
+    assert!(!crate::support::is_running(b));
+    assert!(fastest(&lab, "a", "c") >= 2.0, "over the link that was made anew");
+    let hosts = lab.ok(&["exec", "a", "--", "cat", "/etc/hosts"]);
+    assert!(hosts.contains("\tc\n") && !hosts.contains("\tb\n"), "{hosts}");
+    // By its other interface, to which only new routes lead.
+    let far = node("c").unwrap()["addresses"][2].as_str().unwrap().to_owned();
+    let (address, _) = far.split_once('/').unwrap();
+    assert_eq!(ping(&lab, "a", address, 1).len(), 1, "{far}");
+    let said = lab.ok(&["apply", &file]);
+    assert_eq!(said, format!("{} is what the file says\n", lab.name));
+
+    lab.ok(&["apply", lab.file().to_str().unwrap()]);
+    assert_eq!(node("c"), None);
+    assert_eq!(node("a").unwrap(), a);
+    assert_eq!(ping(&lab, "a", "b", 1).len(), 1);
+    let processes = lab.processes();
+    lab.ok(&["down"]);
+    lab.assert_gone(&processes);
 }
 
 #[test]
@@ -194,7 +269,84 @@ fn a_client_keeps_its_address_at_another_access_point() {
     );
     assert!(fastest(&lab, "far", "user") >= 30.0);
     assert!(refused(&lab, 5, &["move", "user", "alone"]).contains("another network"));
-    assert!(refused(&lab, 5, &["move", "user", "far"]).contains("from switch to switch"));
+    let processes = lab.processes();
+    lab.ok(&["down"]);
+    lab.assert_gone(&processes);
+}
+
+const TWO_NETWORKS: &str = "
+name: NAME
+nodes:
+  user: { kind: client }
+  home: { kind: host }
+  far: { kind: host }
+  s1: { kind: switch }
+  s2: { kind: switch }
+  r: { kind: router }
+links:
+  - { endpoints: [user, s1] }
+  - { endpoints: [home, s1] }
+  - { endpoints: [s1, r] }
+  - { endpoints: [r, s2], delay: 5ms }
+  - { endpoints: [far, s2] }
+";
+
+/// Answers one connection with what it hears.
+const ECHO: &str = "$s = IO::Socket::INET->new(Listen => 1, LocalPort => 7000); $c = $s->accept; \
+                    while (<$c>) { print $c $_; $c->flush }";
+
+#[test]
+fn a_client_in_another_network_is_reached_by_the_address_it_has() {
+    if !root() {
+        return;
+    }
+    let lab = Lab::new(TWO_NETWORKS);
+    lab.up();
+    // Whoever talks to it goes on: a connection that is there before the move is there afterwards.
+    let talk = "exec 3<>/dev/tcp/user/7000; for word in one two; do echo $word >&3; read -t 8 answer <&3; \
+                echo $answer; sleep 1; done";
+    lab.ok(&[
+        "exec",
+        "user",
+        "--",
+        "sh",
+        "-c",
+        &format!("perl -MIO::Socket::INET -e '{ECHO}' >/dev/null 2>&1 & sleep 0.2"),
+    ]);
+    let talking = lab.spawn(&["exec", "home", "--", "bash", "-c", talk]);
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    lab.ok(&["move", "user", "s2"]);
+    assert!(fastest(&lab, "far", "user") < 5.0, "over its switch");
+    assert!(fastest(&lab, "user", "home") >= 10.0, "over the router");
+    assert_eq!(ping(&lab, "home", "user", 1).len(), 1);
+    let six = lab.run(&[
+        "exec",
+        "home",
+        "--",
+        "ping",
+        "-6",
+        "-c",
+        "1",
+        "-W",
+        "1",
+        "fd00:dfaa:5::1",
+    ]);
+    assert!(six.status.success(), "{}", crate::support::text(&six));
+    let said = talking.wait_with_output().unwrap();
+    assert_eq!(
+        String::from_utf8_lossy(&said.stdout),
+        "one\ntwo\n",
+        "{}",
+        crate::support::text(&said)
+    );
+
+    lab.ok(&["move", "user", "s1"]);
+    assert!(fastest(&lab, "user", "far") >= 10.0);
+    let route = lab.ok(&["exec", "home", "--", "ip", "route"]);
+    assert!(
+        !route.contains("10.0.0.1 "),
+        "nothing of the visit is left: {route}"
+    );
     let processes = lab.processes();
     lab.ok(&["down"]);
     lab.assert_gone(&processes);

@@ -29,10 +29,7 @@ impl BareNetwork {
     /// # Errors
     /// If this machine cannot carry out a link, or refuses a step.
     pub fn build(topology: Topology, plan: &Plan, features: KernelFeatures) -> Result<BareNetwork, LabError> {
-        let mut links = Links::choose(&topology, features)?;
-        let (specification, midpoints) = network::specification(plan, &links)?;
-        let network = Network::create(&specification)?;
-        links.attach(&topology, &network, midpoints)?;
+        let (network, links) = network::build(&topology, plan, features)?;
         Ok(BareNetwork {
             topology,
             network,

@@ -4,13 +4,44 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::topology::{Impairment, Limits, Link, Node, NodeKind, Topology};
+use crate::topology::{Endpoint, Impairment, InterfaceSettings, Limits, Link, Node, NodeKind, Topology};
 use crate::units::ByteSize;
 
 /// One step from a running topology to the one wanted.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "change", rename_all = "kebab-case")]
 pub enum Change {
+    /// A link that is not in the file any more.
+    RemoveLink {
+        /// The link.
+        link: String,
+    },
+    /// A node that is not in the file any more.
+    RemoveNode {
+        /// The node.
+        node: String,
+    },
+    /// A node that is new.
+    AddNode {
+        /// The node.
+        node: String,
+        /// What it is.
+        kind: NodeKind,
+    },
+    /// A link that is new.
+    AddLink {
+        /// The link.
+        link: String,
+        /// Its ends: node and interface.
+        ends: [String; 2],
+    },
+    /// A link that cannot become what it is to be and is made anew; its ends lose their carrier for a moment.
+    RemakeLink {
+        /// The link.
+        link: String,
+        /// The keys of the file that differ.
+        keys: Vec<String>,
+    },
     /// The impairments of a link.
     Link {
         /// The link.
@@ -60,6 +91,13 @@ impl fmt::Display for Refusal {
 impl fmt::Display for Change {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Change::RemoveLink { link } => write!(formatter, "remove link {link}"),
+            Change::RemoveNode { node } => write!(formatter, "remove node {node}"),
+            Change::AddNode { node, kind } => write!(formatter, "add node {node} ({kind})"),
+            Change::AddLink { link, ends: [a, b] } => write!(formatter, "add link {link} ({a} to {b})"),
+            Change::RemakeLink { link, keys } => {
+                write!(formatter, "make link {link} anew: its {} differ", keys.join(", "))
+            }
             Change::Link {
                 link,
                 forward,
@@ -99,48 +137,57 @@ fn limits_text(limits: &Limits) -> String {
     parts.join(", ")
 }
 
-/// The steps from `running` to `wanted`, in the order in which to take them: what is milder first.
+/// The steps from `running` to `wanted`, in the order in which they are taken: what goes and what comes first, then what
+/// is milder before what is not. Both must be [`Topology::settled`] on what the lab has chosen.
 ///
 /// # Errors
 /// Everything that cannot be changed while the lab runs.
 pub fn changes(running: &Topology, wanted: &Topology) -> Result<Vec<Change>, Vec<Refusal>> {
     let mut found = Found::default();
     found.lab(running, wanted);
+    for link in &running.links {
+        match wanted.links.iter().find(|other| other.name == link.name) {
+            Some(other) => {
+                found.kept.extend(link.endpoints.iter().cloned());
+                found.link(link, other);
+            }
+            None => found.gone.push(Change::RemoveLink {
+                link: link.name.clone(),
+            }),
+        }
+    }
     for (name, node) in &running.nodes {
         match wanted.nodes.get(name) {
             Some(other) => found.node(node, other),
-            None => found.refuse(
-                format!("node {name}"),
-                "it is not in the file any more".to_owned(),
-            ),
+            None => found.gone.push(Change::RemoveNode { node: name.clone() }),
         }
     }
-    for name in wanted
-        .nodes
-        .keys()
-        .filter(|name| !running.nodes.contains_key(*name))
-    {
-        found.refuse(format!("node {name}"), "it is new".to_owned());
+    let new = |name: &String| !running.nodes.contains_key(name);
+    for (name, node) in wanted.nodes.iter().filter(|(name, _)| new(name)) {
+        found.new.push(Change::AddNode {
+            node: name.clone(),
+            kind: node.kind,
+        });
     }
-    for link in &running.links {
-        match wanted.link(&link.name) {
-            Some(other) => found.link(link, other),
-            None => found.refuse(
-                format!("link {}", link.name),
-                "it is not in the file any more".to_owned(),
-            ),
-        }
-    }
-    for link in wanted
-        .links
-        .iter()
-        .filter(|link| running.link(&link.name).is_none())
-    {
-        found.refuse(format!("link {}", link.name), "it is new".to_owned());
+    let new = |link: &Link| !running.links.iter().any(|it| it.name == link.name);
+    for link in wanted.links.iter().filter(|link| new(link)) {
+        found.new.push(Change::AddLink {
+            link: link.name.clone(),
+            ends: link.endpoints.each_ref().map(ToString::to_string),
+        });
     }
     if found.refused.is_empty() {
-        let changes = [found.links, found.limits, found.labels, found.restarts];
-        Ok(changes.concat())
+        let Found {
+            gone,
+            new,
+            remade,
+            links,
+            limits,
+            labels,
+            restarts,
+            ..
+        } = found;
+        Ok([gone, new, remade, links, limits, labels, restarts].concat())
     } else {
         Err(found.refused)
     }
@@ -148,6 +195,11 @@ pub fn changes(running: &Topology, wanted: &Topology) -> Result<Vec<Change>, Vec
 
 #[derive(Default)]
 struct Found {
+    /// Ends of links that both have.
+    kept: Vec<Endpoint>,
+    gone: Vec<Change>,
+    new: Vec<Change>,
+    remade: Vec<Change>,
     links: Vec<Change>,
     limits: Vec<Change>,
     labels: Vec<Change>,
@@ -175,17 +227,31 @@ impl Found {
         }
     }
 
+    /// What is fixed about the interfaces that stay.
+    fn fixed<'a>(&self, node: &'a Node) -> Vec<(&'a String, &'a InterfaceSettings)> {
+        let stays = |interface: &&String| {
+            self.kept
+                .iter()
+                .any(|end| end.node == node.name && end.interface == **interface)
+        };
+        let mut fixed: Vec<_> = node.interfaces.iter().filter(|(name, _)| stays(name)).collect();
+        fixed.sort_by_key(|(name, _)| *name);
+        fixed
+    }
+
     fn node(&mut self, running: &Node, wanted: &Node) {
         let subject = || format!("node {}", running.name);
         for (key, differs) in [
             ("kind", running.kind != wanted.kind),
             ("driver", running.driver != wanted.driver),
             ("ports", running.ports != wanted.ports),
+            ("uplink", running.uplink != wanted.uplink),
             ("forward", running.forward != wanted.forward),
-            ("interfaces", running.interfaces != wanted.interfaces),
+            ("interfaces", self.fixed(running) != self.fixed(wanted)),
         ] {
             if differs {
-                self.refuse(subject(), format!("its `{key}` differs"));
+                let remedy = "take the node out of the file, apply that, then apply the file with the node";
+                self.refuse(subject(), format!("its `{key}` differs; {remedy}"));
             }
         }
         let node = || running.name.clone();
@@ -215,17 +281,21 @@ impl Found {
 
     fn link(&mut self, running: &Link, wanted: &Link) {
         let traces = |link: &Link| [link.forward_trace.clone(), link.backward_trace.clone()];
-        for (key, differs) in [
+        let keys: Vec<String> = [
             ("endpoints", running.endpoints != wanted.endpoints),
             ("backend", running.backend != wanted.backend),
             ("mtu", running.mtu != wanted.mtu),
             ("down", running.down != wanted.down),
             ("flap", running.flap != wanted.flap),
             ("trace", traces(running) != traces(wanted)),
-        ] {
-            if differs {
-                self.refuse(format!("link {}", running.name), format!("its `{key}` differs"));
-            }
+        ]
+        .into_iter()
+        .filter(|(_, differs)| *differs)
+        .map(|(key, _)| key.to_owned())
+        .collect();
+        if !keys.is_empty() {
+            let link = running.name.clone();
+            return self.remade.push(Change::RemakeLink { link, keys });
         }
         let (forward, backward) = (
             [running.forward.clone(), wanted.forward.clone()],
@@ -274,13 +344,23 @@ links:
         load_topology("lab.yaml", &Text(text), &[]).unwrap()
     }
 
+    /// Both as a running lab sees them.
+    fn settled(replacements: &[(&str, &str)]) -> [Topology; 2] {
+        let running = topology(&[]);
+        let plan = crate::plan(&running).unwrap();
+        let wanted = topology(replacements).settled(&running, &plan);
+        [running.clone().settled(&running, &plan), wanted]
+    }
+
     fn plan(replacements: &[(&str, &str)]) -> Vec<String> {
-        let changes = changes(&topology(&[]), &topology(replacements)).unwrap();
+        let [running, wanted] = settled(replacements);
+        let changes = changes(&running, &wanted).unwrap();
         changes.iter().map(ToString::to_string).collect()
     }
 
     fn refused(replacements: &[(&str, &str)]) -> Vec<String> {
-        let refused = changes(&topology(&[]), &topology(replacements)).unwrap_err();
+        let [running, wanted] = settled(replacements);
+        let refused = changes(&running, &wanted).unwrap_err();
         refused.iter().map(ToString::to_string).collect()
     }
 
@@ -313,29 +393,66 @@ links:
                 "name: lab",
                 "name: lab\nseed: 9\nmonitoring: { prometheus: true }",
             ),
-            ("n2: { kind: dfaas }", "n2: { kind: host }\n  n3: { kind: host }"),
+            (
+                "n2: { kind: dfaas }",
+                "n2: { kind: host, uplink: [53] }\n  n3: { kind: host }",
+            ),
+        ]);
+        let remedy = "take the node out of the file, apply that, then apply the file with the node";
+        assert_eq!(
+            reasons,
+            [
+                "lab lab: its seed changes from 42 to 9".to_owned(),
+                "lab lab: its `monitoring` differs".to_owned(),
+                format!("node n2: its `kind` differs; {remedy}"),
+                format!("node n2: its `uplink` differs; {remedy}"),
+            ]
+        );
+    }
+
+    #[test]
+    fn nodes_and_links_come_and_go() {
+        let steps = plan(&[
+            ("  n2: { kind: dfaas }\n", "  n3: { kind: host }\n"),
+            ("[n2, s1]", "[n3, s1]"),
             ("delay: 5ms", "delay: 5ms, mtu: 1400"),
         ]);
         assert_eq!(
-            reasons,
+            steps,
             [
-                "lab lab: its seed changes from 42 to 9",
-                "lab lab: its `monitoring` differs",
-                "node n2: its `kind` differs",
-                "node n3: it is new",
-                "link n1--s1: its `mtu` differs",
+                "remove link n2--s1",
+                "remove node n2",
+                "add node n3 (host)",
+                "add link n3--s1 (n3:eth0 to s1:n3)",
+                "make link n1--s1 anew: its mtu differ",
             ]
         );
-        let reasons = refused(&[
-            ("  n2: { kind: dfaas }\n", ""),
-            ("  - { endpoints: [n2, s1] }\n", ""),
-        ]);
-        assert_eq!(
-            reasons,
-            [
-                "node n2: it is not in the file any more",
-                "link n2--s1: it is not in the file any more",
-            ]
-        );
+    }
+
+    /// The interfaces of a node with their addresses, as planned.
+    fn interfaces(topology: &Topology, node: &str) -> Vec<String> {
+        let plan = crate::plan(topology).unwrap();
+        let interfaces = &plan.node(node).unwrap().interfaces;
+        interfaces
+            .iter()
+            .map(|it| format!("{} {} {:?}", it.name, it.addresses[0], it.mac))
+            .collect()
+    }
+
+    #[test]
+    fn what_stays_keeps_its_interfaces_and_addresses() {
+        let text = "links:\n";
+        let first = "links:\n  - { endpoints: [n0, n2] }\n  - { endpoints: [n0, s1] }\n";
+        let [running, wanted] = settled(&[("nodes:\n", "nodes:\n  n0: { kind: host }\n"), (text, first)]);
+        assert_eq!(interfaces(&running, "n1"), interfaces(&wanted, "n1"));
+        // Its new link is the first of the file, and yet its second interface: its address stays.
+        let [old, new] = [&running, &wanted].map(|it| interfaces(it, "n2"));
+        assert_eq!(old, new[..1]);
+        assert!(new[1].starts_with("eth1 10.0.1."), "{new:?}");
+        let macs: std::collections::HashSet<[u8; 6]> = (0..4)
+            .flat_map(|link| [0, 1].map(|end| crate::plan::addresses::mac(&wanted, link, end)))
+            .collect();
+        assert_eq!(macs.len(), 8, "no hardware address is given twice");
+        assert!(interfaces(&wanted, "n0")[1].contains("10.0.0.3/24"));
     }
 }

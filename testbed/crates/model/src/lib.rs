@@ -26,7 +26,7 @@ pub use changes::{Change, Refusal, changes};
 pub use document::{Loader, Override};
 pub use error::{Fault, ModelError, closest};
 pub use live::{limits_change, link_change};
-pub use plan::{Action, LinkEnd, Plan, PlannedInterface, PlannedNode, Service, Step, WIRE, plan};
+pub use plan::{Action, LinkEnd, Plan, PlannedInterface, PlannedNode, Service, Step, Transition, WIRE, plan};
 pub use scenario::{
     Arrivals, Bound, Cell, Event, EventAction, Expectation, Experiment, Flow, Metric, NodeAction, Repetition,
     Statistic, load_scenario,

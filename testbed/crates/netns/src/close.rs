@@ -1,7 +1,7 @@
 //! Knowing that a closed network is gone: the kernel removes namespaces in the background, some time after their last descriptor.
 
 use std::io;
-use std::os::fd::BorrowedFd;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -11,7 +11,7 @@ use crate::error::NetnsError;
 use crate::layout::{Interface, SENTINEL, SENTINEL_INDEX};
 use crate::message::{End, new_idle_veth};
 use crate::namespace::Namespace;
-use crate::netlink::{Request, messages};
+use crate::netlink::messages;
 use crate::spec::{NamespaceRole, NamespaceSpec};
 
 /// The multicast group that reports links (`RTNLGRP_LINK`).
@@ -24,7 +24,7 @@ const REMOVED_LINK: u16 = 17;
 #[derive(Debug)]
 pub(crate) struct Sentinel {
     /// Declared first, so that it is the last to be dropped of all the network.
-    held: Namespace,
+    held: Arc<Namespace>,
 }
 
 impl Sentinel {
@@ -37,7 +37,7 @@ impl Sentinel {
     }
 
     /// Ties the outliving namespace to `last`, the one that will be closed last.
-    pub(crate) fn new(held: Namespace, last: &Namespace) -> Result<Self, NetnsError> {
+    pub(crate) fn new(held: Arc<Namespace>, last: &Namespace) -> Result<Self, NetnsError> {
         use std::os::fd::AsRawFd;
         let interface = Interface {
             index: SENTINEL_INDEX,
@@ -53,15 +53,9 @@ impl Sentinel {
         Ok(Self { held })
     }
 
-    /// Creates pairs of interfaces in other namespaces. Some kernels (6.1 among them) refuse an index that is taken in the namespace the
-    /// request comes from, even if the interface is to be made in another one; here no index is taken.
-    pub(crate) fn create_elsewhere(&self, pairs: &[Request]) -> Result<(), NetnsError> {
-        self.held.netlink().execute(pairs)
-    }
-
-    /// The outliving namespace.
-    pub(crate) fn home(&self) -> BorrowedFd<'_> {
-        self.held.descriptor()
+    /// The outliving namespace, in which no index is taken but that of the pair.
+    pub(crate) fn held(&self) -> Arc<Namespace> {
+        Arc::clone(&self.held)
     }
 
     /// Starts to listen; to be called before the network is closed.

@@ -5,10 +5,11 @@
 
 use std::collections::BTreeMap;
 use std::os::fd::AsRawFd;
+use std::sync::Arc;
 use std::time::Instant;
 
 use crate::error::NetnsError;
-use crate::layout::Layout;
+use crate::layout::{Interface, Layout};
 use crate::message::{self, End};
 use crate::namespace::{Namespace, create_each};
 use crate::netlink::Request;
@@ -18,41 +19,86 @@ use crate::spec::{BRIDGE, NamespaceRole, NamespaceSpec, NetworkSpec, VethSpec};
 /// Pairs of interfaces asked for at once. Few, so that they are begun early; not one, because each exchange has its price.
 const PAIRS_AT_ONCE: usize = 16;
 
+/// A description, and where a network has what is in it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Site<'a> {
+    pub(crate) spec: &'a NetworkSpec,
+    pub(crate) layout: &'a Layout,
+    /// The positions of the description's namespaces in the network.
+    pub(crate) places: &'a [usize],
+}
+
+impl Site<'_> {
+    fn interface(&self, namespace: usize, name: &str) -> Option<Interface> {
+        self.layout.interface(*self.places.get(namespace)?, name)
+    }
+
+    /// The index of a switch's bridge.
+    fn bridge(&self, namespace: usize) -> Option<u32> {
+        let is_switch = self.spec.namespaces[namespace].role == NamespaceRole::Switch;
+        let bridge = self.interface(namespace, BRIDGE).filter(|_| is_switch);
+        bridge.map(|found| found.index)
+    }
+}
+
+/// What was there before.
+#[derive(Debug, Default)]
+pub(crate) struct There {
+    /// Those of the description's namespaces that exist, by their numbers in it.
+    pub(crate) namespaces: BTreeMap<usize, Arc<Namespace>>,
+    /// The one from which pairs are asked for.
+    pub(crate) held: Option<Arc<Namespace>>,
+}
+
 /// What a network consists of.
 #[derive(Debug)]
 pub(crate) struct Parts {
     /// In the order of the description.
-    pub(crate) namespaces: Vec<Namespace>,
-    /// One more, which holds nothing yet.
-    pub(crate) held: Namespace,
+    pub(crate) namespaces: Vec<Arc<Namespace>>,
+    /// One more, which holds nothing of the description.
+    pub(crate) held: Arc<Namespace>,
 }
 
-/// Makes everything in a description. `extra` describes the one namespace more.
-pub(crate) fn build(spec: &NetworkSpec, layout: &Layout, extra: &NamespaceSpec) -> Result<Parts, NetnsError> {
+/// Makes what a description has and is not there. `extra` describes the one namespace more.
+pub(crate) fn build(site: Site<'_>, there: There, extra: &NamespaceSpec) -> Result<Parts, NetnsError> {
     let start = Instant::now();
     let step = |what: &str| tracing::debug!(elapsed = ?start.elapsed(), "{what}");
-    let mut construction = Construction::new(spec, layout);
-    let order = order(spec);
-    let wanted: Vec<&NamespaceSpec> = std::iter::once(extra)
-        .chain(order.iter().map(|position| &spec.namespaces[*position]))
+    let mut construction = Construction::new(site);
+    let is_new: Vec<bool> = (0..site.spec.namespaces.len())
+        .map(|number| !there.namespaces.contains_key(&number))
         .collect();
-    create_each(&wanted, |number, namespace| match number.checked_sub(1) {
-        Some(number) => construction.add(order[number], namespace),
-        None => construction.hold(namespace),
+    let extra = if there.held.is_some() { None } else { Some(extra) };
+    if let Some(held) = there.held {
+        construction.hold(held)?;
+    }
+    for (number, namespace) in there.namespaces {
+        construction.add(number, namespace)?;
+    }
+    let order: Vec<usize> = order(site.spec)
+        .into_iter()
+        .filter(|number| is_new[*number])
+        .collect();
+    let wanted: Vec<&NamespaceSpec> = extra
+        .into_iter()
+        .chain(order.iter().map(|number| &site.spec.namespaces[*number]))
+        .collect();
+    let extra = usize::from(extra.is_some());
+    create_each(&wanted, |number, namespace| match number.checked_sub(extra) {
+        Some(number) => construction.add_new(order[number], namespace),
+        None => construction.hold(Arc::new(namespace)),
     })?;
     step("created namespaces");
     let parts = construction.finish()?;
     step("created links");
     let network = Built {
-        spec,
-        layout,
+        site,
         namespaces: &parts.namespaces,
     };
     network.set_offloads()?;
     step("switched off offloads");
     network.configure()?;
     step("set addresses");
-    network.raise_bridges()?;
+    network.raise_bridges(&is_new)?;
     step("raised bridges");
     Ok(parts)
 }
@@ -70,12 +116,11 @@ fn order(spec: &NetworkSpec) -> Vec<usize> {
 
 /// A network whose namespaces are being made.
 struct Construction<'a> {
-    spec: &'a NetworkSpec,
-    layout: &'a Layout,
-    namespaces: Vec<Option<Namespace>>,
+    site: Site<'a>,
+    namespaces: Vec<Option<Arc<Namespace>>>,
     /// Pairs are asked for from here. Some kernels (6.1 among them) refuse an index that is taken in the namespace the request comes
     /// from, even if the interface is to be made in another one; here none of those is taken.
-    held: Option<Namespace>,
+    held: Option<Arc<Namespace>>,
     /// The links with an end in a namespace, by the namespace's position.
     links_at: Vec<Vec<&'a VethSpec>>,
     /// Links whose two namespaces are there.
@@ -83,7 +128,8 @@ struct Construction<'a> {
 }
 
 impl<'a> Construction<'a> {
-    fn new(spec: &'a NetworkSpec, layout: &'a Layout) -> Self {
+    fn new(site: Site<'a>) -> Self {
+        let spec = site.spec;
         let mut links_at: Vec<Vec<&VethSpec>> = vec![Vec::new(); spec.namespaces.len()];
         for link in &spec.links {
             links_at[link.near.namespace].push(link);
@@ -92,8 +138,7 @@ impl<'a> Construction<'a> {
             }
         }
         Self {
-            spec,
-            layout,
+            site,
             namespaces: spec.namespaces.iter().map(|_| None).collect(),
             held: None,
             links_at,
@@ -101,15 +146,19 @@ impl<'a> Construction<'a> {
         }
     }
 
-    fn hold(&mut self, namespace: Namespace) -> Result<(), NetnsError> {
+    fn hold(&mut self, namespace: Arc<Namespace>) -> Result<(), NetnsError> {
         self.held = Some(namespace);
         self.make_pairs(1)
     }
 
-    fn add(&mut self, position: usize, namespace: Namespace) -> Result<(), NetnsError> {
-        if let Some(bridge) = bridge(self.spec, self.layout, position) {
+    fn add_new(&mut self, position: usize, namespace: Namespace) -> Result<(), NetnsError> {
+        if let Some(bridge) = self.site.bridge(position) {
             namespace.netlink().execute(&[message::new_bridge(bridge)])?;
         }
+        self.add(position, Arc::new(namespace))
+    }
+
+    fn add(&mut self, position: usize, namespace: Arc<Namespace>) -> Result<(), NetnsError> {
         self.namespaces[position] = Some(namespace);
         let there = |namespace: usize| self.namespaces[namespace].is_some();
         let links = self.links_at[position].iter().copied();
@@ -123,15 +172,15 @@ impl<'a> Construction<'a> {
         let Some(held) = self.held.as_ref().filter(|_| self.waiting.len() >= least) else {
             return Ok(());
         };
-        let namespace = |position: usize| self.namespaces.get(position)?.as_ref();
+        let namespace = |position: usize| self.namespaces.get(position)?.as_deref();
         let pairs = self
             .waiting
             .iter()
-            .filter_map(|link| new_pair(self.layout, &namespace, link));
+            .filter_map(|link| new_pair(self.site, &namespace, link));
         held.netlink().execute(&pairs.collect::<Vec<_>>())?;
         let mut raised: BTreeMap<usize, Vec<Request>> = BTreeMap::new();
         for link in self.waiting.drain(..) {
-            let midpoint = self.layout.interface(link.wire, &link.midpoint);
+            let midpoint = self.site.interface(link.wire, &link.midpoint);
             let request = midpoint.map(|found| message::raise_midpoint(found.index, &link.midpoint));
             raised.entry(link.wire).or_default().extend(request);
         }
@@ -146,7 +195,7 @@ impl<'a> Construction<'a> {
             namespace: String::new(),
             reason: "a namespace was not made".into(),
         };
-        let namespaces: Option<Vec<Namespace>> = self.namespaces.into_iter().collect();
+        let namespaces: Option<Vec<Arc<Namespace>>> = self.namespaces.into_iter().collect();
         Ok(Parts {
             namespaces: namespaces.ok_or_else(missing)?,
             held: self.held.ok_or_else(missing)?,
@@ -155,8 +204,8 @@ impl<'a> Construction<'a> {
 }
 
 /// The request for a link's pair; none as long as one of its namespaces is missing.
-pub(crate) fn new_pair<'a>(
-    layout: &Layout,
+fn new_pair<'a>(
+    site: Site<'_>,
     namespace: &impl Fn(usize) -> Option<&'a Namespace>,
     link: &VethSpec,
 ) -> Option<Request> {
@@ -164,13 +213,13 @@ pub(crate) fn new_pair<'a>(
     let place = |position: usize, name| {
         Some(End {
             name,
-            interface: layout.interface(position, name)?,
+            interface: site.interface(position, name)?,
             namespace: namespace(position)?.descriptor().as_raw_fd(),
         })
     };
     let end = place(near.namespace, near.interface.as_str())?;
     let midpoint = place(link.wire, link.midpoint.as_str())?;
-    let bridge = layout
+    let bridge = site
         .interface(near.namespace, BRIDGE)
         .filter(|_| near.bridge_port);
     let owner = namespace(near.namespace)?.name();
@@ -178,59 +227,50 @@ pub(crate) fn new_pair<'a>(
     Some(message::new_veth(near, end, bridge, midpoint, owner))
 }
 
-/// Lets frames of the near end cross whole, or not; `features` are the same for all pairs of a machine, and read once.
-pub(crate) fn set_offload(
-    namespace: &Namespace,
-    link: &VethSpec,
-    features: &mut Option<Features>,
-) -> Result<(), NetnsError> {
-    let netlink = namespace.netlink();
-    let interface = &link.near.interface;
-    let features = match features {
-        Some(known) => known,
-        unknown => unknown.insert(Features::read(&netlink, interface)?),
-    };
-    features.disable_segmentation(&netlink, interface, !link.near.segmentation_offload)
-}
-
-/// The index of a switch's bridge.
-fn bridge(spec: &NetworkSpec, layout: &Layout, position: usize) -> Option<u32> {
-    let is_switch = spec.namespaces[position].role == NamespaceRole::Switch;
-    let bridge = layout.interface(position, BRIDGE).filter(|_| is_switch);
-    bridge.map(|found| found.index)
-}
-
 /// A network whose interfaces are all there.
 struct Built<'a> {
-    spec: &'a NetworkSpec,
-    layout: &'a Layout,
-    namespaces: &'a [Namespace],
+    site: Site<'a>,
+    namespaces: &'a [Arc<Namespace>],
 }
 
 impl Built<'_> {
+    /// Lets frames of the near ends cross whole, or not. The kernel's features are the same for all pairs, and read once.
     fn set_offloads(&self) -> Result<(), NetnsError> {
         let mut features = None;
-        let mut links = self.spec.links.iter();
-        links.try_for_each(|link| set_offload(&self.namespaces[link.near.namespace], link, &mut features))
+        for link in &self.site.spec.links {
+            let netlink = self.namespaces[link.near.namespace].netlink();
+            let interface = &link.near.interface;
+            let features = match &mut features {
+                Some(known) => known,
+                unknown => unknown.insert(Features::read(&netlink, interface)?),
+            };
+            features.disable_segmentation(&netlink, interface, !link.near.segmentation_offload)?;
+        }
+        Ok(())
     }
 
     fn configure(&self) -> Result<(), NetnsError> {
         let mut requests = self.no_requests();
-        let ends = self.spec.links.iter().map(|link| &link.near);
+        let ends = self.site.spec.links.iter().map(|link| &link.near);
         for end in ends.filter(|end| !end.bridge_port) {
             // On 6.8 and newer this waits until the kernel has taken note of the carrier. It reports all multicast groups once more
             // when it does so, and must not do so after the bridges are raised: N reports would be flooded to N nodes.
             let index = self.index(end.namespace, &end.interface);
             requests[end.namespace].push(message::get_link(index, &end.interface));
         }
-        for item in &self.spec.addresses {
+        for item in &self.site.spec.addresses {
             let index = self.index(item.namespace, &item.interface);
             requests[item.namespace].push(message::new_address(index, &item.interface, item.address));
         }
-        for item in &self.spec.routes {
+        for item in &self.site.spec.direct_routes {
+            let index = self.index(item.namespace, &item.interface);
+            let request = message::new_direct_route(index, &item.interface, item.destination);
+            requests[item.namespace].push(request);
+        }
+        for item in &self.site.spec.routes {
             requests[item.namespace].push(message::new_route(item.destination, item.via));
         }
-        for item in &self.spec.neighbours {
+        for item in &self.site.spec.neighbours {
             let index = self.index(item.namespace, &item.interface);
             let request = message::new_neighbour(index, &item.interface, item.address, item.mac);
             requests[item.namespace].push(request);
@@ -238,9 +278,9 @@ impl Built<'_> {
         self.execute_each(&requests)
     }
 
-    fn raise_bridges(&self) -> Result<(), NetnsError> {
+    fn raise_bridges(&self, is_new: &[bool]) -> Result<(), NetnsError> {
         for (position, namespace) in self.namespaces.iter().enumerate() {
-            if let Some(index) = bridge(self.spec, self.layout, position) {
+            if let Some(index) = self.site.bridge(position).filter(|_| is_new[position]) {
                 let request = message::set_up(index, BRIDGE, true);
                 namespace.netlink().execute(&[request])?;
             }
@@ -253,7 +293,7 @@ impl Built<'_> {
     }
 
     fn index(&self, namespace: usize, interface: &str) -> u32 {
-        let found = self.layout.interface(namespace, interface);
+        let found = self.site.interface(namespace, interface);
         found.map_or(0, |found| found.index)
     }
 

@@ -28,7 +28,7 @@ pub(crate) struct Interface {
 }
 
 /// The interfaces of each namespace, in the order of the description.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(crate) struct Layout {
     interfaces: Vec<HashMap<String, Interface>>,
     /// The index that the next interface of each namespace gets.
@@ -38,30 +38,30 @@ pub(crate) struct Layout {
 impl Layout {
     /// Checks everything that can be known before the kernel is asked.
     pub(crate) fn new(spec: &NetworkSpec) -> Result<Self, NetnsError> {
-        check_namespaces(spec)?;
         let mut layout = Self::default();
-        for namespace in &spec.namespaces {
-            let loopback = Interface {
-                index: LOOPBACK,
-                mtu: 65_536,
-            };
-            let mut interfaces = HashMap::from([("lo".to_string(), loopback)]);
-            layout.next.push(FIRST_INDEX + 1);
-            if namespace.role == NamespaceRole::Switch {
-                let bridge = Interface {
-                    index: FIRST_INDEX,
-                    mtu: 1500,
-                };
-                interfaces.insert(BRIDGE.to_string(), bridge);
+        let places: Vec<usize> = (0..spec.namespaces.len()).collect();
+        layout.extend(spec, &places)?;
+        Ok(layout)
+    }
+
+    /// Takes in another description, whose namespaces are at `places`: positions of those that are there, and the next ones for
+    /// those that are new, in their order.
+    pub(crate) fn extend(&mut self, spec: &NetworkSpec, places: &[usize]) -> Result<(), NetnsError> {
+        check_namespaces(spec)?;
+        for (namespace, place) in spec.namespaces.iter().zip(places) {
+            if *place >= self.interfaces.len() {
+                self.add_namespace(namespace.role);
             }
-            layout.interfaces.push(interfaces);
         }
         for link in &spec.links {
-            layout.add_link(spec, link)?;
+            self.add_link(spec, places, link)?;
         }
         check_ports(spec)?;
         for address in &spec.addresses {
-            layout.require(spec, address.namespace, &address.interface)?;
+            self.require(spec, places, address.namespace, &address.interface)?;
+        }
+        for route in &spec.direct_routes {
+            self.require(spec, places, route.namespace, &route.interface)?;
         }
         for route in &spec.routes {
             name_of(spec, route.namespace)?;
@@ -73,9 +73,26 @@ impl Layout {
             }
         }
         for neighbour in &spec.neighbours {
-            layout.require(spec, neighbour.namespace, &neighbour.interface)?;
+            self.require(spec, places, neighbour.namespace, &neighbour.interface)?;
         }
-        Ok(layout)
+        Ok(())
+    }
+
+    fn add_namespace(&mut self, role: NamespaceRole) {
+        let loopback = Interface {
+            index: LOOPBACK,
+            mtu: 65_536,
+        };
+        let mut interfaces = HashMap::from([("lo".to_string(), loopback)]);
+        self.next.push(FIRST_INDEX + 1);
+        if role == NamespaceRole::Switch {
+            let bridge = Interface {
+                index: FIRST_INDEX,
+                mtu: 1500,
+            };
+            interfaces.insert(BRIDGE.to_string(), bridge);
+        }
+        self.interfaces.push(interfaces);
     }
 
     /// The interface of that name in a namespace, by the namespace's position.
@@ -83,32 +100,22 @@ impl Layout {
         self.interfaces.get(namespace)?.get(interface).copied()
     }
 
-    fn add_link(&mut self, spec: &NetworkSpec, link: &VethSpec) -> Result<(), NetnsError> {
+    fn add_link(&mut self, spec: &NetworkSpec, places: &[usize], link: &VethSpec) -> Result<(), NetnsError> {
         let near = name_of(spec, link.near.namespace)?;
-        name_of(spec, link.wire)?;
+        let wire = name_of(spec, link.wire)?;
         if link.near.bridge_port && spec.namespaces[link.near.namespace].role != NamespaceRole::Switch {
             return Err(invalid(
                 format!("interface `{}` of namespace `{near}`", link.near.interface),
                 "only a switch has a bridge whose port it could be",
             ));
         }
-        self.add(spec, link.near.namespace, &link.near.interface, link.near.mtu)?;
-        self.add(spec, link.wire, &link.midpoint, link.near.mtu)
-    }
-
-    fn add(&mut self, spec: &NetworkSpec, namespace: usize, name: &str, mtu: u32) -> Result<(), NetnsError> {
-        self.take(&spec.namespaces[namespace].name, namespace, name, mtu)
-            .map(drop)
+        let mtu = link.near.mtu;
+        self.take(near, places[link.near.namespace], &link.near.interface, mtu)?;
+        self.take(wire, places[link.wire], &link.midpoint, mtu)
     }
 
     /// Gives a new interface its index, one that no other had before.
-    pub(crate) fn take(
-        &mut self,
-        owner: &str,
-        namespace: usize,
-        name: &str,
-        mtu: u32,
-    ) -> Result<Interface, NetnsError> {
+    fn take(&mut self, owner: &str, namespace: usize, name: &str, mtu: u32) -> Result<(), NetnsError> {
         let subject = || format!("interface `{name}` of namespace `{owner}`");
         if let Some(reason) = name_fault(name) {
             return Err(invalid(subject(), reason));
@@ -124,7 +131,7 @@ impl Layout {
         let interface = Interface { index: *next, mtu };
         *next += 1;
         interfaces.insert(name.to_string(), interface);
-        Ok(interface)
+        Ok(())
     }
 
     /// Forgets an interface; its index is not used again.
@@ -134,9 +141,15 @@ impl Layout {
         }
     }
 
-    fn require(&self, spec: &NetworkSpec, namespace: usize, interface: &str) -> Result<(), NetnsError> {
+    fn require(
+        &self,
+        spec: &NetworkSpec,
+        places: &[usize],
+        namespace: usize,
+        interface: &str,
+    ) -> Result<(), NetnsError> {
         let name = name_of(spec, namespace)?;
-        match self.interface(namespace, interface) {
+        match self.interface(places[namespace], interface) {
             Some(_) => Ok(()),
             None => Err(NetnsError::UnknownInterface {
                 namespace: name.into(),

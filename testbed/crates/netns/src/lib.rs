@@ -37,6 +37,7 @@ mod shape;
 mod spec;
 mod sysctl;
 mod tc;
+mod withdraw;
 mod worker;
 
 pub use block::Block;
@@ -49,7 +50,7 @@ pub use network::Network;
 pub use probe::{KernelFeatures, probe_kernel};
 pub use shape::Midpoint;
 pub use spec::{
-    AddressSpec, BRIDGE, NamespaceRole, NamespaceSpec, NearEnd, NeighbourSpec, NetworkSpec, NewVeth,
-    RouteSpec, VethSpec,
+    AddressSpec, BRIDGE, DirectRouteSpec, NamespaceRole, NamespaceSpec, NearEnd, NeighbourSpec, NetworkSpec,
+    NewVeth, RouteSpec, VethSpec,
 };
 pub use tc::statistics::QueueStatistics;

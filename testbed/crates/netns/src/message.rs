@@ -5,11 +5,12 @@ use std::os::fd::RawFd;
 
 use ipnet::IpNet;
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE};
-use netlink_packet_route::address::AddressHeaderFlags;
+use netlink_packet_route::address::{AddressHeaderFlags, AddressMessage};
 use netlink_packet_route::link::{BridgeStpState, InfoData, InfoKind, InfoVeth, LinkAttribute, LinkMessage};
 use netlink_packet_route::neighbour::{
     NeighbourAddress, NeighbourAttribute, NeighbourMessage, NeighbourState,
 };
+use netlink_packet_route::route::{RouteMessage, RouteScope};
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use rtnetlink::{
     AddressMessageBuilder, LinkBridge, LinkMessageBuilder, LinkUnspec, LinkVeth, RouteMessageBuilder,
@@ -120,7 +121,21 @@ pub(crate) fn raise_midpoint(index: u32, name: &str) -> Request {
 
 /// Adds an address that is usable at once: no duplicate address detection.
 pub(crate) fn new_address(index: u32, name: &str, address: IpNet) -> Request {
-    let mut message = match address {
+    let mut message = address_message(index, address);
+    message.header.flags |= AddressHeaderFlags::Nodad;
+    let operation = format!("add address {address} to interface `{name}`");
+    Request::new(&RouteNetlinkMessage::NewAddress(message), NEW, operation)
+}
+
+/// Removes an address.
+pub(crate) fn remove_address(index: u32, name: &str, address: IpNet) -> Request {
+    let message = address_message(index, address);
+    let operation = format!("remove address {address} from interface `{name}`");
+    Request::new(&RouteNetlinkMessage::DelAddress(message), 0, operation)
+}
+
+fn address_message(index: u32, address: IpNet) -> AddressMessage {
+    match address {
         IpNet::V4(net) => AddressMessageBuilder::<Ipv4Addr>::new()
             .index(index)
             .address(net.addr(), net.prefix_len())
@@ -129,15 +144,25 @@ pub(crate) fn new_address(index: u32, name: &str, address: IpNet) -> Request {
             .index(index)
             .address(net.addr(), net.prefix_len())
             .build(),
-    };
-    message.header.flags |= AddressHeaderFlags::Nodad;
-    let operation = format!("add address {address} to interface `{name}`");
-    Request::new(&RouteNetlinkMessage::NewAddress(message), NEW, operation)
+    }
 }
 
 /// Adds a static route; both addresses are of one family.
 pub(crate) fn new_route(destination: IpNet, via: IpAddr) -> Request {
-    let message = match (destination.trunc(), via) {
+    let operation = format!("add route to {destination} via {via}");
+    let message = route_message(destination, via);
+    Request::new(&RouteNetlinkMessage::NewRoute(message), NEW, operation)
+}
+
+/// Removes a static route.
+pub(crate) fn remove_route(destination: IpNet, via: IpAddr) -> Request {
+    let operation = format!("remove route to {destination} via {via}");
+    let message = route_message(destination, via);
+    Request::new(&RouteNetlinkMessage::DelRoute(message), 0, operation)
+}
+
+fn route_message(destination: IpNet, via: IpAddr) -> RouteMessage {
+    match (destination.trunc(), via) {
         (IpNet::V4(net), IpAddr::V4(via)) => RouteMessageBuilder::<Ipv4Addr>::new()
             .destination_prefix(net.addr(), net.prefix_len())
             .gateway(via)
@@ -148,13 +173,56 @@ pub(crate) fn new_route(destination: IpNet, via: IpAddr) -> Request {
             .build(),
         // Refused when the description was checked; the kernel refuses an empty message as well.
         _ => RouteMessageBuilder::<IpAddr>::new().build(),
-    };
-    let operation = format!("add route to {destination} via {via}");
+    }
+}
+
+/// Adds a route through an interface without a gateway.
+pub(crate) fn new_direct_route(index: u32, name: &str, destination: IpNet) -> Request {
+    let operation = format!("add route to {destination} through interface `{name}`");
+    let message = direct_route_message(index, destination);
     Request::new(&RouteNetlinkMessage::NewRoute(message), NEW, operation)
+}
+
+/// Removes such a route.
+pub(crate) fn remove_direct_route(index: u32, name: &str, destination: IpNet) -> Request {
+    let operation = format!("remove route to {destination} through interface `{name}`");
+    let message = direct_route_message(index, destination);
+    Request::new(&RouteNetlinkMessage::DelRoute(message), 0, operation)
+}
+
+fn direct_route_message(index: u32, destination: IpNet) -> RouteMessage {
+    match destination.trunc() {
+        IpNet::V4(net) => RouteMessageBuilder::<Ipv4Addr>::new()
+            .destination_prefix(net.addr(), net.prefix_len())
+            .output_interface(index)
+            .scope(RouteScope::Link)
+            .build(),
+        IpNet::V6(net) => RouteMessageBuilder::<Ipv6Addr>::new()
+            .destination_prefix(net.addr(), net.prefix_len())
+            .output_interface(index)
+            .build(),
+    }
 }
 
 /// Adds a neighbour entry that never expires.
 pub(crate) fn new_neighbour(index: u32, name: &str, address: IpAddr, mac: [u8; 6]) -> Request {
+    let mut message = neighbour_message(index, address);
+    message.header.state = NeighbourState::Permanent;
+    message
+        .attributes
+        .push(NeighbourAttribute::LinkLayerAddress(mac.to_vec()));
+    let operation = format!("add neighbour {address} on interface `{name}`");
+    Request::new(&RouteNetlinkMessage::NewNeighbour(message), CHANGED, operation)
+}
+
+/// Removes a neighbour entry.
+pub(crate) fn remove_neighbour(index: u32, name: &str, address: IpAddr) -> Request {
+    let message = neighbour_message(index, address);
+    let operation = format!("remove neighbour {address} from interface `{name}`");
+    Request::new(&RouteNetlinkMessage::DelNeighbour(message), 0, operation)
+}
+
+fn neighbour_message(index: u32, address: IpAddr) -> NeighbourMessage {
     let mut message = NeighbourMessage::default();
     let (family, destination) = match address {
         IpAddr::V4(address) => (AddressFamily::Inet, NeighbourAddress::Inet(address)),
@@ -162,13 +230,8 @@ pub(crate) fn new_neighbour(index: u32, name: &str, address: IpAddr, mac: [u8; 6
     };
     message.header.family = family;
     message.header.ifindex = index;
-    message.header.state = NeighbourState::Permanent;
-    message.attributes = vec![
-        NeighbourAttribute::Destination(destination),
-        NeighbourAttribute::LinkLayerAddress(mac.to_vec()),
-    ];
-    let operation = format!("add neighbour {address} on interface `{name}`");
-    Request::new(&RouteNetlinkMessage::NewNeighbour(message), CHANGED, operation)
+    message.attributes = vec![NeighbourAttribute::Destination(destination)];
+    message
 }
 
 /// Name, number, size and namespace. One queue: more would only cost time at creation.

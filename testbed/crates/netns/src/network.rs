@@ -1,18 +1,18 @@
 //! A network: created from its description, looked up by name, closed as a whole.
 
 use std::collections::HashMap;
-use std::os::fd::BorrowedFd;
-use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::os::fd::OwnedFd;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
 use crate::close::Sentinel;
-use crate::construction::{self, Parts, set_offload};
+use crate::construction::{self, Parts, Site, There};
 use crate::error::NetnsError;
 use crate::layout::{Interface, Layout};
 use crate::message;
 use crate::namespace::Namespace;
 use crate::shape::Shaping;
-use crate::spec::{NamespaceRole, NearEnd, NetworkSpec, NewVeth, VethSpec};
+use crate::spec::{NamespaceRole, NamespaceSpec, NearEnd, NetworkSpec, NewVeth, VethSpec};
 use crate::worker::Worker;
 
 /// A running network. It lives as long as this value: the descriptors in it are all that keeps its namespaces, so the kernel
@@ -23,14 +23,27 @@ use crate::worker::Worker;
 pub struct Network {
     // Dropped in this order: first the thread that could be inside a namespace, last the one namespace that tells of the removal.
     worker: Worker,
-    namespaces: Vec<Namespace>,
-    positions: HashMap<String, usize>,
+    spaces: RwLock<Spaces>,
     layout: RwLock<Layout>,
     pub(crate) shaping: Mutex<Shaping>,
     /// How many filters of [`Network::block`] a midpoint has, by namespace and index.
     blocked: Mutex<HashMap<(String, u32), u16>>,
     sentinel: Sentinel,
     last: usize,
+}
+
+/// The namespaces by position and by name. A position is not used again.
+#[derive(Debug)]
+struct Spaces {
+    list: Vec<Option<Arc<Namespace>>>,
+    positions: HashMap<String, usize>,
+}
+
+impl Spaces {
+    fn find(&self, name: &str) -> Option<(usize, Arc<Namespace>)> {
+        let position = *self.positions.get(name)?;
+        Some((position, self.list.get(position)?.clone()?))
+    }
 }
 
 impl Network {
@@ -52,13 +65,19 @@ impl Network {
                 reason: "it has no namespace".into(),
             });
         }
-        let Parts { namespaces, held } = construction::build(spec, &layout, &Sentinel::spec())?;
+        let places: Vec<usize> = (0..spec.namespaces.len()).collect();
+        let site = Site {
+            spec,
+            layout: &layout,
+            places: &places,
+        };
+        let Parts { namespaces, held } = construction::build(site, There::default(), &Sentinel::spec())?;
         let is_wire = |position: &usize| spec.namespaces[*position].role == NamespaceRole::Wire;
         let last = (0..namespaces.len())
             .find(is_wire)
             .unwrap_or(namespaces.len() - 1);
         let sentinel = Sentinel::new(held, &namespaces[last])?;
-        let home = sentinel.home().try_clone_to_owned();
+        let home = sentinel.held().descriptor().try_clone_to_owned();
         let worker = home
             .and_then(Worker::start)
             .map_err(|source| NetnsError::System {
@@ -67,12 +86,15 @@ impl Network {
                 source,
             })?;
         let names = spec.namespaces.iter().enumerate();
-        Ok(Self {
-            worker,
-            namespaces,
+        let spaces = Spaces {
             positions: names
                 .map(|(position, spec)| (spec.name.clone(), position))
                 .collect(),
+            list: namespaces.into_iter().map(Some).collect(),
+        };
+        Ok(Self {
+            worker,
+            spaces: RwLock::new(spaces),
             layout: RwLock::new(layout),
             shaping: Mutex::default(),
             blocked: Mutex::default(),
@@ -81,20 +103,119 @@ impl Network {
         })
     }
 
+    /// Adds to the running network what it does not have yet: the namespaces of the description that are new by their names, and
+    /// all links, addresses, routes and neighbours of the description. One call at a time.
+    ///
+    /// # Errors
+    ///
+    /// When the description contradicts itself or what is there, or the kernel refuses a step; what was added before is then
+    /// removed again.
+    pub fn extend(&self, spec: &NetworkSpec) -> Result<(), NetnsError> {
+        let (places, there) = self.places_for(spec);
+        let mut layout = self.layout().clone();
+        layout.extend(spec, &places)?;
+        *self.layout_mut() = layout.clone();
+        let site = Site {
+            spec,
+            layout: &layout,
+            places: &places,
+        };
+        let is_new: Vec<bool> = (0..places.len())
+            .map(|number| !there.namespaces.contains_key(&number))
+            .collect();
+        let built = construction::build(site, there, &Sentinel::spec());
+        {
+            let mut spaces = self.spaces_mut();
+            for number in (0..places.len()).filter(|number| is_new[*number]) {
+                let made = built
+                    .as_ref()
+                    .ok()
+                    .map(|parts| Arc::clone(&parts.namespaces[number]));
+                if made.is_some() {
+                    let name = spec.namespaces[number].name.clone();
+                    spaces.positions.insert(name, places[number]);
+                }
+                spaces.list.push(made); // its position is taken in either case
+            }
+        }
+        if built.is_err() {
+            // What is in new namespaces goes with them.
+            drop(self.withdraw(spec));
+            let mut layout = self.layout_mut();
+            for link in &spec.links {
+                layout.forget(places[link.near.namespace], &link.near.interface);
+                layout.forget(places[link.wire], &link.midpoint);
+            }
+        }
+        built.map(drop)
+    }
+
+    /// For each namespace of the description its position, and those that exist.
+    fn places_for(&self, spec: &NetworkSpec) -> (Vec<usize>, There) {
+        let spaces = self.spaces();
+        let mut there = There {
+            held: Some(self.sentinel.held()),
+            ..There::default()
+        };
+        let mut next = spaces.list.len();
+        let place = |(number, wanted): (usize, &NamespaceSpec)| match spaces.find(&wanted.name) {
+            Some((position, namespace)) => {
+                there.namespaces.insert(number, namespace);
+                position
+            }
+            None => {
+                next += 1;
+                next - 1
+            }
+        };
+        let places = spec.namespaces.iter().enumerate().map(place).collect();
+        (places, there)
+    }
+
+    /// Lets go of a namespace. The kernel removes it, with what is still in it, when no process is inside any more.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such namespace, or it is the one that tells of the network's end.
+    pub fn remove_namespace(&self, name: &str) -> Result<(), NetnsError> {
+        let (position, _) = self.find(name)?;
+        if position == self.last {
+            return Err(NetnsError::InvalidSpec {
+                subject: format!("namespace `{name}`"),
+                reason: "it goes with the network".into(),
+            });
+        }
+        let mut spaces = self.spaces_mut();
+        spaces.positions.remove(name);
+        let gone = spaces.list.get_mut(position).and_then(Option::take);
+        drop(spaces);
+        drop(gone);
+        Ok(())
+    }
+
     /// The descriptor of a namespace, to enter it or to hand it to another process.
-    #[must_use]
-    pub fn namespace(&self, name: &str) -> Option<BorrowedFd<'_>> {
-        self.positions
-            .get(name)
-            .map(|position| self.namespaces[*position].descriptor())
+    ///
+    /// # Errors
+    ///
+    /// When there is no such namespace, or no descriptor is free.
+    pub fn namespace(&self, name: &str) -> Result<OwnedFd, NetnsError> {
+        let (_, found) = self.find(name)?;
+        found
+            .descriptor()
+            .try_clone_to_owned()
+            .map_err(|source| NetnsError::System {
+                operation: "keep it open".into(),
+                namespace: name.into(),
+                source,
+            })
     }
 
     /// The kernel's index of an interface that the description named (and of `lo` and a switch's bridge).
     #[must_use]
     pub fn interface_index(&self, namespace: &str, interface: &str) -> Option<u32> {
-        let position = self.positions.get(namespace)?;
+        let (position, _) = self.find(namespace).ok()?;
         self.layout()
-            .interface(*position, interface)
+            .interface(position, interface)
             .map(|found| found.index)
     }
 
@@ -137,7 +258,7 @@ impl Network {
     pub fn close(self, timeout: Duration) -> Result<(), NetnsError> {
         let Self {
             worker,
-            mut namespaces,
+            spaces,
             sentinel,
             last,
             ..
@@ -145,26 +266,26 @@ impl Network {
         sentinel.listen()?;
         drop(worker);
         // The namespace with the sentinel goes last, and at once after the others: the kernel then removes all in few rounds.
-        let last = namespaces.swap_remove(last);
+        let mut namespaces = spaces.into_inner().unwrap_or_else(PoisonError::into_inner).list;
+        let last = namespaces.get_mut(last).and_then(Option::take);
         drop(namespaces);
         drop(last);
         sentinel.await_removal(timeout)
     }
 
-    pub(crate) fn find(&self, namespace: &str) -> Result<(usize, &Namespace), NetnsError> {
-        match self.positions.get(namespace) {
-            Some(position) => Ok((*position, &self.namespaces[*position])),
-            None => Err(NetnsError::UnknownNamespace {
+    pub(crate) fn find(&self, namespace: &str) -> Result<(usize, Arc<Namespace>), NetnsError> {
+        self.spaces()
+            .find(namespace)
+            .ok_or_else(|| NetnsError::UnknownNamespace {
                 namespace: namespace.into(),
-            }),
-        }
+            })
     }
 
     pub(crate) fn find_interface(
         &self,
         namespace: &str,
         interface: &str,
-    ) -> Result<(&Namespace, Interface), NetnsError> {
+    ) -> Result<(Arc<Namespace>, Interface), NetnsError> {
         let (position, found) = self.find(namespace)?;
         match self.layout().interface(position, interface) {
             Some(index) => Ok((found, index)),
@@ -173,6 +294,14 @@ impl Network {
                 interface: interface.into(),
             }),
         }
+    }
+
+    fn spaces(&self) -> RwLockReadGuard<'_, Spaces> {
+        self.spaces.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn spaces_mut(&self) -> RwLockWriteGuard<'_, Spaces> {
+        self.spaces.write().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn layout(&self) -> RwLockReadGuard<'_, Layout> {
@@ -189,41 +318,30 @@ impl Network {
     ///
     /// When a namespace does not exist, a name is used already, or the kernel refuses; then nothing has been added.
     pub fn add_veth(&self, veth: &NewVeth<'_>) -> Result<(), NetnsError> {
-        let (namespace, _) = self.find(veth.namespace)?;
-        let (wire, wire_namespace) = self.find(veth.wire)?;
-        let link = VethSpec {
-            near: NearEnd {
-                namespace,
-                ..veth.near.clone()
-            },
-            wire,
-            midpoint: veth.midpoint.to_string(),
+        self.find(veth.namespace)?;
+        self.find(veth.wire)?;
+        let named = |name: &str, role| NamespaceSpec {
+            name: name.into(),
+            role,
         };
-        let near = &link.near;
-        {
-            let mut layout = self.layout_mut();
-            layout.take(veth.namespace, namespace, &near.interface, near.mtu)?;
-            if let Err(error) = layout.take(veth.wire, wire, veth.midpoint, near.mtu) {
-                layout.forget(namespace, &near.interface);
-                return Err(error);
-            }
-        }
-        let midpoint = self.layout().interface(wire, veth.midpoint);
-        let pair = construction::new_pair(&self.layout(), &|position| self.namespaces.get(position), &link);
-        let made = match (pair, midpoint) {
-            (Some(pair), Some(midpoint)) => self.sentinel.create_elsewhere(&[pair]).and_then(|()| {
-                let raise = message::raise_midpoint(midpoint.index, veth.midpoint);
-                wire_namespace.netlink().execute(&[raise])
-            }),
-            _ => Ok(()), // both were taken just now
+        let role = if veth.near.bridge_port {
+            NamespaceRole::Switch
+        } else {
+            NamespaceRole::Node { forward: false }
         };
-        let made = made.and_then(|()| set_offload(&self.namespaces[namespace], &link, &mut None));
-        if made.is_err() {
-            let mut layout = self.layout_mut();
-            layout.forget(namespace, &near.interface);
-            layout.forget(wire, veth.midpoint);
-        }
-        made
+        self.extend(&NetworkSpec {
+            // Both exist, so their roles decide nothing.
+            namespaces: vec![named(veth.namespace, role), named(veth.wire, NamespaceRole::Wire)],
+            links: vec![VethSpec {
+                near: NearEnd {
+                    namespace: 0,
+                    ..veth.near.clone()
+                },
+                wire: 1,
+                midpoint: veth.midpoint.to_string(),
+            }],
+            ..NetworkSpec::default()
+        })
     }
 
     /// Removes a veth pair, named by both its ends, with what was attached to the midpoint.
@@ -239,13 +357,13 @@ impl Network {
         let (near, _) = self.find(namespace)?;
         let (far, _) = self.find(wire)?;
         let (wire_namespace, found) = self.find_interface(wire, midpoint)?;
-        wire_namespace
+        let removed = wire_namespace
             .netlink()
-            .execute(&[message::remove_link(found.index, midpoint)])?;
+            .execute(&[message::remove_link(found.index, midpoint)]);
         let mut layout = self.layout_mut();
         layout.forget(near, interface);
         layout.forget(far, midpoint);
-        Ok(())
+        removed
     }
 
     pub(crate) fn blocked(&self) -> MutexGuard<'_, HashMap<(String, u32), u16>> {

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::os::fd::AsRawFd;
-use std::sync::{MutexGuard, PoisonError};
+use std::sync::{Arc, MutexGuard, PoisonError};
 
 use crate::egress::{self, Installed};
 use crate::error::NetnsError;
@@ -92,8 +92,8 @@ impl Network {
         backward: &KernelImpairment,
     ) -> Result<(), NetnsError> {
         let (namespace, a, b) = self.find_pair(a, b)?;
-        self.impair(namespace, a, b, forward)?;
-        self.impair(namespace, b, a, backward)
+        self.impair(&namespace, a, b, forward)?;
+        self.impair(&namespace, b, a, backward)
     }
 
     /// Changes the impairments of two midpoints that [`Network::shape`] joined. Packets that wait in a queue stay there, unless the
@@ -118,8 +118,8 @@ impl Network {
                 });
             }
         }
-        self.impair(namespace, first, second, forward)?;
-        self.impair(namespace, second, first, backward)
+        self.impair(&namespace, first, second, forward)?;
+        self.impair(&namespace, second, first, backward)
     }
 
     /// Takes apart what [`Network::shape`] joined: no packet passes any more, and what waits in a queue is lost.
@@ -149,7 +149,7 @@ impl Network {
         &self,
         a: Midpoint<'a>,
         b: Midpoint<'a>,
-    ) -> Result<(&Namespace, Sender<'a>, Sender<'a>), NetnsError> {
+    ) -> Result<(Arc<Namespace>, Sender<'a>, Sender<'a>), NetnsError> {
         let (position, _) = self.find(a.namespace)?;
         if a.namespace != b.namespace {
             return Err(NetnsError::InvalidSpec {

@@ -16,6 +16,8 @@ pub struct NetworkSpec {
     pub links: Vec<VethSpec>,
     /// Addresses, added without duplicate address detection.
     pub addresses: Vec<AddressSpec>,
+    /// Routes to what is on an interface's own link though none of its addresses says so.
+    pub direct_routes: Vec<DirectRouteSpec>,
     /// Static routes; the gateway must be reachable through an address above.
     pub routes: Vec<RouteSpec>,
     /// Permanent neighbour entries (ARP and neighbour discovery).
@@ -97,6 +99,17 @@ pub struct AddressSpec {
     pub interface: String,
     /// Address and prefix length.
     pub address: IpNet,
+}
+
+/// A route through an interface without a gateway.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DirectRouteSpec {
+    /// The namespace.
+    pub namespace: usize,
+    /// The interface.
+    pub interface: String,
+    /// Where to; the host part is ignored.
+    pub destination: IpNet,
 }
 
 /// A static route.

@@ -65,6 +65,8 @@ pub(crate) enum Order {
     Shutdown {
         grace: Duration,
     },
+    /// The lines of `/etc/hosts` from now on.
+    SetHosts(Vec<(IpAddr, String)>),
 }
 
 /// What init sends.

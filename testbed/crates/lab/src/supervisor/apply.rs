@@ -3,46 +3,112 @@
 use std::sync::Arc;
 
 use dfaas_control::Happening;
-use dfaas_model::{Change, Node, NodeAction, Topology};
+use dfaas_model::{Change, Node, NodeAction, NodeKind, Plan, Topology};
 use futures::future::join_all;
 
 use crate::error::LabError;
+use crate::fault;
 use crate::supervisor::lab::Lab;
+
+/// What a lab is meant to become, as it sees it: with all that it has chosen for what stays.
+#[derive(Debug, Clone)]
+pub(crate) struct Intended {
+    pub(crate) changes: Vec<Change>,
+    pub(crate) topology: Topology,
+    pub(crate) plan: Plan,
+}
 
 impl Lab {
     /// The steps from what the lab is meant to be to `wanted`. Touches nothing.
     ///
     /// # Errors
     /// Everything that cannot be changed while the lab runs.
-    pub(crate) fn changes(&self, wanted: &Topology) -> Result<Vec<Change>, LabError> {
+    pub(crate) fn changes(&self, wanted: Topology) -> Result<Vec<Change>, LabError> {
+        Ok(self.intended(wanted)?.changes)
+    }
+
+    fn intended(&self, wanted: Topology) -> Result<Intended, LabError> {
         self.must_be_there()?;
-        let running = self.topology();
-        let changes = dfaas_model::changes(&running, wanted).map_err(|refused| {
+        let (running, plan) = (self.topology(), self.plan());
+        let wanted = wanted.settled(&running, &plan);
+        let running = Topology::clone(&running).settled(&running, &plan);
+        let changes = dfaas_model::changes(&running, &wanted).map_err(|refused| {
             let list: Vec<String> = refused.iter().map(|it| format!("\n  {it}")).collect();
-            LabError::Setting(format!(
-                "the lab cannot become what the file says while it runs, and is left as it is:{}",
-                list.concat()
+            impossible(&list.concat())
+        })?;
+        let plan = dfaas_model::plan(&wanted).map_err(|error| {
+            let reason = error.line();
+            impossible(&format!(
+                "\n  what stays keeps its addresses, and then {reason}; `down` and `up` give others"
             ))
         })?;
-        for change in &changes {
-            if let Change::Link {
+        let mut intended = Intended {
+            changes,
+            topology: wanted,
+            plan,
+        };
+        self.restart_where_known_by_another_address(&mut intended);
+        for change in &intended.changes {
+            self.check(change, &intended.topology)?;
+        }
+        Ok(intended)
+    }
+
+    /// The services of a node are told its address when they start.
+    fn restart_where_known_by_another_address(&self, intended: &mut Intended) {
+        let running = self.plan();
+        for (name, node) in &intended.topology.nodes {
+            let (Some(old), Some(new)) = (running.node(name), intended.plan.node(name)) else {
+                continue;
+            };
+            let restarts = |change: &Change| matches!(change, Change::Restart { node, .. } if node == name);
+            let differs = old.address != new.address && node.kind == NodeKind::Dfaas;
+            if differs && !intended.changes.iter().any(restarts) {
+                intended.changes.push(Change::Restart {
+                    node: name.clone(),
+                    keys: vec!["address".to_owned()],
+                });
+            }
+        }
+    }
+
+    /// What the model cannot know: what this machine can do, and what has been done to the lab since its start.
+    fn check(&self, change: &Change, wanted: &Topology) -> Result<(), LabError> {
+        match change {
+            Change::Link {
                 link,
                 forward,
                 backward,
-            } = change
-            {
+            } => {
                 let after = [&forward[1], &backward[1]];
-                self.with_links(link, |links, topology, _| links.could(topology, link, after))?;
+                self.with_links(link, |links, topology, _| links.could(topology, link, after))
             }
+            Change::AddLink { link, .. } | Change::RemakeLink { link, .. } => {
+                let new = wanted.links.iter().find(|it| it.name == *link);
+                self.check_carrier(new)
+            }
+            Change::RemoveNode { node } => match self.partition_with(node) {
+                Some(_) => Err(impossible(&format!(
+                    "\n  node {node}: it is in a partition; end that first (`dfaas-testbed heal`)"
+                ))),
+                None => Ok(()),
+            },
+            _ => Ok(()),
         }
-        Ok(changes)
     }
 
     /// Takes the steps and returns them. When one fails, those before stay done, and the lab is meant to be what they
     /// have made of it: the same file can be applied again.
     pub(crate) async fn apply(self: &Arc<Self>, wanted: Topology) -> Result<Vec<Change>, LabError> {
         let _turn = self.applying.lock().await;
-        let changes = self.changes(&wanted)?;
+        let intended = self.intended(wanted)?;
+        fault::step("apply begun");
+        self.rebuild(&intended).await?;
+        let Intended {
+            changes,
+            topology: wanted,
+            ..
+        } = intended;
         let mut restarts = Vec::new();
         for change in &changes {
             match change {
@@ -58,10 +124,16 @@ impl Lab {
                     self.change_node_settings(&wanted, node, |node, wanted| node.labels = wanted.labels);
                 }
                 Change::Restart { node, .. } => restarts.push(node.as_str()),
+                Change::RemoveLink { .. }
+                | Change::RemoveNode { .. }
+                | Change::AddNode { .. }
+                | Change::AddLink { .. }
+                | Change::RemakeLink { .. } => {} // done
             }
         }
         let restarted = join_all(restarts.iter().map(|node| self.apply_restart(node, &wanted))).await;
         restarted.into_iter().collect::<Result<(), LabError>>()?;
+        fault::step("applied");
         self.events.tell(Happening::Applied {
             changes: changes.iter().map(ToString::to_string).collect(),
         });
@@ -85,6 +157,7 @@ impl Lab {
                 }
             });
             lab.tell_link(&info);
+            fault::step("link changed");
             Ok::<(), LabError>(())
         });
         changed.await.unwrap_or_else(|error| {
@@ -117,4 +190,10 @@ impl Lab {
             }
         });
     }
+}
+
+fn impossible(reasons: &str) -> LabError {
+    LabError::Setting(format!(
+        "the lab cannot become what the file says while it runs, and is left as it is:{reasons}"
+    ))
 }

@@ -6,23 +6,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dfaas_model::{Action, Link, Node, NodeKind, Service, Topology};
-use dfaas_netns::Network;
 use futures::future::try_join_all;
 
 use crate::error::LabError;
 use crate::fault;
 use crate::progress::Progress;
 use crate::supervisor::lab::Lab;
-use crate::supervisor::links::Links;
 use crate::supervisor::reporter::Reporter;
 use crate::supervisor::services::{Peer, ServiceContext};
 use crate::supervisor::splice::{BoundPort, OpenUplink};
-use crate::supervisor::{flap, network, ready};
+use crate::supervisor::{flap, network, ready, tasks};
 
 /// Binds the published ports: a taken one is the cheapest failure, so it comes first.
-pub(crate) async fn bind_ports(lab: &Lab) -> Result<Vec<BoundPort>, LabError> {
+pub(crate) async fn bind_ports(nodes: &[&Node]) -> Result<Vec<BoundPort>, LabError> {
     let mut bound = Vec::new();
-    for node in lab.request.topology.nodes.values() {
+    for node in nodes {
         for port in &node.ports {
             let address = SocketAddr::new(port.host_address, port.host_port);
             bound.push(BoundPort::bind(&node.name, address, port.node_port).await?);
@@ -31,15 +29,22 @@ pub(crate) async fn bind_ports(lab: &Lab) -> Result<Vec<BoundPort>, LabError> {
     Ok(bound)
 }
 
-/// Opens the ways out of the lab, before anything runs that may want to use them.
-pub(crate) async fn open_uplinks(lab: &Lab, network: &Arc<Network>) -> Result<Vec<OpenUplink>, LabError> {
-    let mut open = Vec::new();
-    for node in lab.request.topology.nodes.values() {
+/// Opens the ways into nodes and out of the lab, before anything runs that may want to use them.
+pub(crate) async fn open_doors(lab: &Lab, nodes: &[&Node], ports: Vec<BoundPort>) -> Result<(), LabError> {
+    let Some(network) = lab.network() else {
+        return Ok(()); // the lab is being taken down
+    };
+    for port in ports {
+        let owner = tasks::of_node(&port.node);
+        lab.tasks.spawn(&owner, port.serve(Arc::clone(&network)));
+    }
+    for node in nodes {
         for uplink in &node.uplink {
-            open.push(OpenUplink::open(network, &node.name, uplink).await?);
+            let open = OpenUplink::open(&network, &node.name, uplink).await?;
+            lab.tasks.spawn(&tasks::of_node(&node.name), open.serve());
         }
     }
-    Ok(open)
+    Ok(())
 }
 
 /// Builds namespaces, links and addresses, and hands the links to their carriers.
@@ -48,47 +53,47 @@ pub(crate) async fn build_network(lab: &Arc<Lab>, reporter: &Reporter) -> Result
     let building = Arc::clone(&lab.building).lock_owned().await;
     let built = tokio::task::spawn_blocking(move || {
         let _building = building;
-        let topology = &builder.request.topology;
         let features = dfaas_netns::probe_kernel()?;
         tracing::debug!(
             milliseconds = builder.elapsed_milliseconds(),
             ?features,
             "kernel probed"
         );
-        let mut links = Links::choose(topology, features)?;
-        let (specification, midpoints) = network::specification(&builder.request.plan, &links)?;
-        let network = Network::create(&specification)?;
-        tracing::debug!(milliseconds = builder.elapsed_milliseconds(), "network created");
-        fault::step("network created");
-        links.attach(topology, &network, midpoints)?;
-        tracing::debug!(milliseconds = builder.elapsed_milliseconds(), "links attached");
-        fault::step("links attached");
+        let (network, links) = network::build(&builder.topology(), &builder.plan(), features)?;
+        tracing::debug!(
+            milliseconds = builder.elapsed_milliseconds(),
+            "network created and links attached"
+        );
         let backends = links.count_by_carrier();
         builder.keep_network(network, links);
         Ok::<_, LabError>(backends)
     });
     let backends = built.await.map_err(|error| panicked(lab, &error))??;
-    flap::start(lab);
+    let topology = lab.topology();
+    flap::start(lab, &topology.links);
     reporter.send(&Progress::Network {
-        namespaces: lab.request.topology.nodes.len(),
-        links: lab.request.topology.links.len(),
+        namespaces: topology.nodes.len(),
+        links: topology.links.len(),
         backends,
         milliseconds: lab.elapsed_milliseconds(),
     });
     Ok(())
 }
 
-/// Starts what runs in the nodes and waits until all of it is ready. Returns how many agents know each other.
-pub(crate) async fn start_nodes(lab: &Arc<Lab>, reporter: &Reporter) -> Result<usize, LabError> {
-    let peers = peers_by_node(lab, |_| true);
+/// Starts what runs in these nodes and waits until all of it is ready. Returns how many of them have agents. `reporter`
+/// hears of each node.
+pub(crate) async fn start_nodes(
+    lab: &Arc<Lab>,
+    nodes: &[&Node],
+    reporter: Option<&Reporter>,
+) -> Result<usize, LabError> {
+    let topology = lab.topology();
+    let peers = peers_by_node(lab, &topology, |_| true);
     // Nobody is waited for whom a link that starts down keeps apart.
-    let reachable = peers_by_node(lab, |link| !link.down);
+    let reachable = peers_by_node(lab, &topology, |link| !link.down);
     let services = services_by_node(lab);
-    try_join_all(lab.request.topology.nodes.values().map(|node| {
-        let services = services
-            .get(node.name.as_str())
-            .map(Vec::as_slice)
-            .unwrap_or_default();
+    try_join_all(nodes.iter().map(|node| {
+        let services = services.get(&node.name).map(Vec::as_slice).unwrap_or_default();
         let peers = peers
             .get(node.name.as_str())
             .map(Vec::as_slice)
@@ -96,12 +101,7 @@ pub(crate) async fn start_nodes(lab: &Arc<Lab>, reporter: &Reporter) -> Result<u
         start_node(lab, node, services, peers, reporter)
     }))
     .await?;
-    let agents = lab
-        .request
-        .topology
-        .nodes
-        .values()
-        .filter(|node| node.kind == NodeKind::Dfaas);
+    let agents = nodes.iter().filter(|node| node.kind == NodeKind::Dfaas);
     try_join_all(agents.clone().map(|node| async {
         ready::functions_answer(lab, node).await?;
         let expected = reachable.get(node.name.as_str()).map_or(0, Vec::len);
@@ -116,23 +116,25 @@ async fn start_node(
     node: &Node,
     services: &[Service],
     peers: &[Peer],
-    reporter: &Reporter,
+    reporter: Option<&Reporter>,
 ) -> Result<(), LabError> {
     if !services.is_empty() {
         start_services(lab, node, services, peers).await?;
-        reporter.send(&Progress::Node {
-            node: node.name.clone(),
-            services: services.iter().map(ToString::to_string).collect(),
-            milliseconds: lab.elapsed_milliseconds(),
-        });
+        if let Some(reporter) = reporter {
+            reporter.send(&Progress::Node {
+                node: node.name.clone(),
+                services: services.iter().map(ToString::to_string).collect(),
+                milliseconds: lab.elapsed_milliseconds(),
+            });
+        }
     }
     run_commands(lab, node).await
 }
 
 /// Starts what runs in a node that was shut down, as at the start of the lab.
 pub(crate) async fn start_again(lab: &Arc<Lab>, node: &Node) -> Result<(), LabError> {
-    let services = services_by_node(lab).remove(node.name.as_str());
-    let peers = peers_by_node(lab, |_| true).remove(node.name.as_str());
+    let services = services_by_node(lab).remove(&node.name);
+    let peers = peers_by_node(lab, &lab.topology(), |_| true).remove(node.name.as_str());
     match services {
         Some(services) => start_services(lab, node, &services, &peers.unwrap_or_default()).await,
         None => Ok(()),
@@ -147,21 +149,21 @@ async fn start_services(
     peers: &[Peer],
 ) -> Result<(), LabError> {
     let running = lab.known_running(&node.name)?;
-    let planned = lab.request.plan.node(&node.name);
+    let (plan, identities, tools) = (lab.plan(), lab.identities(), lab.tools());
+    let planned = plan.node(&node.name);
     let planned = planned.ok_or_else(|| LabError::Node {
         node: node.name.clone(),
         reason: "it is not in the plan".to_owned(),
     })?;
-    let private_key = lab.identities.private_key(&node.name).unwrap_or_default();
+    let private_key = identities.private_key(&node.name).unwrap_or_default();
     let context = ServiceContext {
         node,
         planned,
         private_key,
         peers,
-        tools: &lab.tools,
+        tools: &tools,
         scrape_interval: lab
-            .request
-            .topology
+            .topology()
             .monitoring
             .map_or(Duration::ZERO, |monitoring| monitoring.scrape_interval),
     };
@@ -185,27 +187,31 @@ pub(crate) async fn run_commands(lab: &Arc<Lab>, node: &Node) -> Result<(), LabE
     Ok(())
 }
 
-fn services_by_node(lab: &Lab) -> HashMap<&str, Vec<Service>> {
-    let mut services: HashMap<&str, Vec<Service>> = HashMap::new();
-    for step in lab.request.plan.steps() {
+fn services_by_node(lab: &Lab) -> HashMap<String, Vec<Service>> {
+    let mut services: HashMap<String, Vec<Service>> = HashMap::new();
+    for step in lab.plan().steps() {
         if let Action::StartService { node, service } = &step.action {
-            services.entry(node.as_str()).or_default().push(*service);
+            services.entry(node.clone()).or_default().push(*service);
         }
     }
     services
 }
 
 /// For every `dfaas` node the other ones that links lead to, over switches and routers.
-pub(crate) fn peers_by_node(lab: &Lab, leads: impl Fn(&Link) -> bool) -> HashMap<&str, Vec<Peer>> {
-    let topology = &lab.request.topology;
-    let group = connected_groups(lab, leads);
+pub(crate) fn peers_by_node<'a>(
+    lab: &Lab,
+    topology: &'a Topology,
+    leads: impl Fn(&Link) -> bool,
+) -> HashMap<&'a str, Vec<Peer>> {
+    let group = connected_groups(topology, leads);
+    let (plan, identities) = (lab.plan(), lab.identities());
     let agents: Vec<(&str, Peer)> = topology
         .nodes
         .values()
         .filter(|node| node.kind == NodeKind::Dfaas)
         .filter_map(|node| {
-            let address = lab.request.plan.node(&node.name)?.address?;
-            let peer_id = lab.identities.peer_id(&node.name)?.to_owned();
+            let address = plan.node(&node.name)?.address?;
+            let peer_id = identities.peer_id(&node.name)?.to_owned();
             let peer = Peer {
                 peer_id,
                 address,
@@ -251,8 +257,7 @@ fn linked_nodes<'a>(topology: &'a Topology, start: &str) -> HashSet<&'a str> {
 }
 
 /// A number for every node; nodes that a path of links joins have the same one.
-fn connected_groups(lab: &Lab, leads: impl Fn(&Link) -> bool) -> HashMap<&str, usize> {
-    let topology = &lab.request.topology;
+fn connected_groups(topology: &Topology, leads: impl Fn(&Link) -> bool) -> HashMap<&str, usize> {
     let mut neighbours: HashMap<&str, Vec<&str>> = HashMap::new();
     for link in topology.links.iter().filter(|link| leads(link)) {
         let [a, b] = [link.endpoints[0].node.as_str(), link.endpoints[1].node.as_str()];

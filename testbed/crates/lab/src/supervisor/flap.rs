@@ -3,17 +3,19 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use dfaas_model::Flap;
+use dfaas_model::{Flap, Link};
 use tokio::time::{Instant, sleep_until};
 
 use crate::supervisor::lab::Lab;
+use crate::supervisor::tasks;
 
-/// Lets every link that flaps do so from now on, until the lab ends.
-pub(crate) fn start(lab: &Arc<Lab>) {
+/// Lets those of the links that flap do so from now on, until the lab or the link ends.
+pub(crate) fn start<'a>(lab: &Arc<Lab>, links: impl IntoIterator<Item = &'a Link>) {
     let origin = Instant::now();
-    for link in &lab.request.topology.links {
+    for link in links {
         if let Some(flap) = link.flap {
-            tokio::spawn(keep_on(Arc::clone(lab), link.name.clone(), flap, origin));
+            let turns = keep_on(Arc::clone(lab), link.name.clone(), flap, origin);
+            lab.tasks.spawn(&tasks::of_link(&link.name), turns);
         }
     }
 }

@@ -1,13 +1,15 @@
 //! The state of a running lab, shared by the steps that build it and the API that shows it.
 
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use dfaas_control::{FunctionInfo, Happening, LabDetail, LabState, LinkChange, LinkInfo, NodeInfo, PortInfo};
-use dfaas_model::{DriverKind, Node, Topology};
+use dfaas_model::{DriverKind, Link, Node, Plan, Topology};
 use dfaas_netns::Network;
 use dfaas_process::{NodeReference, Spawner};
+use indexmap::IndexMap;
 use tokio::sync::watch;
 
 use crate::error::LabError;
@@ -19,22 +21,26 @@ use crate::supervisor::events::EventLog;
 use crate::supervisor::links::Links;
 use crate::supervisor::node::RunningNode;
 use crate::supervisor::partitions::Partitions;
+use crate::supervisor::tasks::Tasks;
 use crate::supervisor::translate;
 use crate::tools::Tools;
 
 /// A lab from its first step to its last.
 pub(crate) struct Lab {
-    /// What the lab was started with; [`Lab::topology`] is what it has become since.
-    pub(crate) request: LabRequest,
+    name: String,
+    /// Whether the lab is kept, for somebody to look at, when it cannot be brought up.
+    pub(crate) keep: bool,
     topology: Mutex<Arc<Topology>>,
+    plan: Mutex<Arc<Plan>>,
     /// Held while a changed file is applied, so that two files do not mix.
     pub(crate) applying: tokio::sync::Mutex<()>,
     pub(crate) state_directory: StateDirectory,
-    pub(crate) tools: Tools,
+    tools: Mutex<Arc<Tools>>,
     pub(crate) ledger: Ledger,
     pub(crate) spawner: Spawner,
-    pub(crate) identities: Identities,
-    pub(crate) nodes: Vec<RunningNode>,
+    identities: Mutex<Arc<Identities>>,
+    nodes: Mutex<IndexMap<String, Arc<RunningNode>>>,
+    pub(crate) tasks: Tasks,
     began: Instant,
     started: jiff::Timestamp,
     state: watch::Sender<LabState>,
@@ -59,18 +65,21 @@ impl Lab {
     ) -> Result<Self, LabError> {
         let ledger = Ledger::open(&state_directory.ledger())?;
         let identities = Identities::derive(&request.topology)?;
-        let nodes = request.topology.nodes.values().map(RunningNode::new).collect();
-        let topology = Mutex::new(Arc::new(request.topology.clone()));
+        let nodes = request.topology.nodes.values();
+        let nodes = nodes.map(|node| (node.name.clone(), Arc::new(RunningNode::new(node))));
         Ok(Self {
-            request,
-            topology,
+            name: request.topology.name.clone(),
+            keep: request.keep,
+            nodes: Mutex::new(nodes.collect()),
+            topology: Mutex::new(Arc::new(request.topology)),
+            plan: Mutex::new(Arc::new(request.plan)),
             applying: tokio::sync::Mutex::default(),
             state_directory,
-            tools,
+            tools: Mutex::new(Arc::new(tools)),
             ledger,
             spawner,
-            identities,
-            nodes,
+            identities: Mutex::new(Arc::new(identities)),
+            tasks: Tasks::default(),
             began: Instant::now(),
             started: jiff::Timestamp::now(),
             state: watch::Sender::new(LabState::Starting),
@@ -86,12 +95,61 @@ impl Lab {
     }
 
     pub(crate) fn name(&self) -> &str {
-        &self.request.topology.name
+        &self.name
     }
 
     /// The topology as it is meant to be now.
     pub(crate) fn topology(&self) -> Arc<Topology> {
         Arc::clone(&lock(&self.topology))
+    }
+
+    /// What was planned for the topology.
+    pub(crate) fn plan(&self) -> Arc<Plan> {
+        Arc::clone(&lock(&self.plan))
+    }
+
+    /// The lab is meant to be another one from now on.
+    pub(crate) fn become_other(&self, topology: Topology, plan: Plan) {
+        *lock(&self.plan) = Arc::new(plan);
+        *lock(&self.topology) = Arc::new(topology);
+    }
+
+    pub(crate) fn tools(&self) -> Arc<Tools> {
+        Arc::clone(&lock(&self.tools))
+    }
+
+    pub(crate) fn identities(&self) -> Arc<Identities> {
+        Arc::clone(&lock(&self.identities))
+    }
+
+    /// Finds what the nodes of another topology need, before it is tried to start them.
+    pub(crate) fn prepare_for(&self, topology: &Topology) -> Result<(), LabError> {
+        let (tools, identities) = (Tools::find(topology)?, Identities::derive(topology)?);
+        *lock(&self.tools) = Arc::new(tools);
+        *lock(&self.identities) = Arc::new(identities);
+        Ok(())
+    }
+
+    /// The nodes as they run.
+    pub(crate) fn nodes(&self) -> Vec<Arc<RunningNode>> {
+        lock(&self.nodes).values().map(Arc::clone).collect()
+    }
+
+    pub(crate) fn add_node(&self, node: &Node) {
+        lock(&self.nodes).insert(node.name.clone(), Arc::new(RunningNode::new(node)));
+    }
+
+    pub(crate) fn forget_node(&self, node: &str) {
+        lock(&self.nodes).shift_remove(node);
+    }
+
+    /// What each name stands for: the lines of every `/etc/hosts`.
+    pub(crate) fn hosts(&self) -> Vec<(IpAddr, String)> {
+        let plan = self.plan();
+        let nodes = plan.nodes();
+        nodes
+            .filter_map(|it| Some((it.address?, it.name.clone())))
+            .collect()
     }
 
     /// Changes what the topology is meant to be.
@@ -214,6 +272,22 @@ impl Lab {
         work(links.as_mut().ok_or_else(no_network)?, &topology, &network)
     }
 
+    /// As [`Lab::with_links`], for work that is about no single link.
+    pub(crate) fn with_all_links<T>(
+        &self,
+        work: impl FnOnce(&mut Links) -> Result<T, LabError>,
+    ) -> Result<T, LabError> {
+        match &mut *lock(&self.links) {
+            Some(links) => work(links),
+            None => Err(LabError::Setting("the lab has no network".to_owned())),
+        }
+    }
+
+    /// Fails if there is nobody on this machine who could carry a link.
+    pub(crate) fn check_carrier(&self, link: Option<&Link>) -> Result<(), LabError> {
+        link.map_or(Ok(()), |link| self.with_all_links(|links| links.can_carry(link)))
+    }
+
     /// Gives a flapping link a carrier or takes it, unless somebody holds the link as it is; blocks.
     pub(crate) fn flap_link(&self, name: &str, up: bool) -> Result<(), LabError> {
         let (Some(network), Some(links)) = (self.network(), &mut *lock(&self.links)) else {
@@ -258,12 +332,12 @@ impl Lab {
         })
     }
 
-    pub(crate) fn running(&self, node: &str) -> Option<&RunningNode> {
-        self.nodes.iter().find(|it| it.name == node)
+    pub(crate) fn running(&self, node: &str) -> Option<Arc<RunningNode>> {
+        lock(&self.nodes).get(node).map(Arc::clone)
     }
 
     /// As [`Lab::known`], for the node as it runs.
-    pub(crate) fn known_running(&self, node: &str) -> Result<&RunningNode, LabError> {
+    pub(crate) fn known_running(&self, node: &str) -> Result<Arc<RunningNode>, LabError> {
         self.known(node)?;
         self.running(node).ok_or_else(|| LabError::Node {
             node: node.to_owned(),
@@ -295,7 +369,9 @@ impl Lab {
         let network = self.network().filter(|_| with_links);
         let partitions = self.partitions.in_force();
         let links = lock(&self.links);
-        let nodes = topology.nodes.values().zip(&self.nodes);
+        let plan = self.plan();
+        let nodes = topology.nodes.values();
+        let nodes = nodes.filter_map(|node| Some((node, self.running(&node.name)?)));
         LabDetail {
             name: topology.name.clone(),
             seed: topology.seed,
@@ -305,7 +381,7 @@ impl Lab {
             log_directory: self.state_directory.logs(),
             engine_scheduling: links.as_ref().and_then(Links::scheduling),
             nodes: nodes
-                .map(|(node, running)| self.node_info(node, running))
+                .map(|(node, running)| self.node_info(&plan, node, &running))
                 .collect(),
             links: links
                 .as_ref()
@@ -319,11 +395,11 @@ impl Lab {
 
     /// One node as it is now.
     pub(crate) fn node(&self, name: &str) -> Result<NodeInfo, LabError> {
-        Ok(self.node_info(&self.known(name)?, self.known_running(name)?))
+        Ok(self.node_info(&self.plan(), &self.known(name)?, &*self.known_running(name)?))
     }
 
-    fn node_info(&self, node: &Node, running: &RunningNode) -> NodeInfo {
-        let planned = self.request.plan.node(&node.name);
+    fn node_info(&self, plan: &Plan, node: &Node, running: &RunningNode) -> NodeInfo {
+        let planned = plan.node(&node.name);
         let interfaces = planned.map(|it| it.interfaces.as_slice()).unwrap_or_default();
         NodeInfo {
             name: node.name.clone(),
@@ -359,7 +435,7 @@ impl Lab {
                 })
                 .collect(),
             pid: running.pid(),
-            peer_id: self.identities.peer_id(&node.name).map(str::to_owned),
+            peer_id: self.identities().peer_id(&node.name).map(str::to_owned),
             services: running.services(),
             limits: translate::limits_for_people(&running.limits()),
             labels: node.labels.clone().into_iter().collect(),

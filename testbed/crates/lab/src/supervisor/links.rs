@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use dfaas_control::{LinkChange, LinkEndInfo, LinkInfo};
-use dfaas_model::{Backend, Contradiction, Impairment, Link, Topology};
+use dfaas_model::{Backend, Contradiction, Impairment, Link, LinkEnd, Topology};
 use dfaas_netns::{KernelFeatures, Midpoint, NearEnd, Network, NewVeth};
 use dfaas_wire::{Direction, Engine, LinkSpec, LinkStatistics, Scheduling};
 
@@ -59,36 +59,42 @@ pub(crate) struct Links {
     midpoints: Midpoints,
     running: BTreeMap<String, RunningLink>,
     engine: Option<Engine>,
-    /// How many ends have been moved so far; names of midpoints are not used twice.
-    moves: u32,
 }
 
 impl Links {
-    /// Chooses a carrier for every link: the kernel if it has all that the link asks for, else the engine.
-    pub(crate) fn choose(topology: &Topology, features: KernelFeatures) -> Result<Self, LabError> {
-        let mut running = BTreeMap::new();
-        for link in &topology.links {
-            let carrier = carrier_of(link, &features)?;
-            let (forward, backward) = (link.forward.clone(), link.backward.clone());
-            running.insert(
-                link.name.clone(),
-                RunningLink {
-                    carrier,
-                    forward,
-                    backward,
-                    replays: link.forward_trace.is_some() || link.backward_trace.is_some(),
-                    up: !link.down,
-                    held: false,
-                },
-            );
-        }
-        Ok(Self {
+    /// No links yet.
+    pub(crate) fn new(features: KernelFeatures) -> Self {
+        Self {
             features,
             midpoints: Midpoints::new(),
-            running,
+            running: BTreeMap::new(),
             engine: None,
-            moves: 0,
-        })
+        }
+    }
+
+    /// Chooses a carrier for each of these links: the kernel if it has all that the link asks for, else the engine.
+    pub(crate) fn choose<'a>(&mut self, links: impl IntoIterator<Item = &'a Link>) -> Result<(), LabError> {
+        let mut chosen = Vec::new();
+        for link in links {
+            let carrier = carrier_of(link, &self.features)?;
+            let (forward, backward) = (link.forward.clone(), link.backward.clone());
+            let running = RunningLink {
+                carrier,
+                forward,
+                backward,
+                replays: link.forward_trace.is_some() || link.backward_trace.is_some(),
+                up: !link.down,
+                held: false,
+            };
+            chosen.push((link.name.clone(), running));
+        }
+        self.running.extend(chosen);
+        Ok(())
+    }
+
+    /// Whether there is a carrier for a link.
+    pub(crate) fn can_carry(&self, link: &Link) -> Result<(), LabError> {
+        carrier_of(link, &self.features).map(drop)
     }
 
     /// Whether the ends of a link may send frames larger than the MTU: not where each packet has a fate of its own.
@@ -98,36 +104,62 @@ impl Links {
         })
     }
 
-    /// Hands every link to its carrier.
+    /// Hands links for which a carrier was chosen to it.
     pub(crate) fn attach(
         &mut self,
         topology: &Topology,
         network: &Network,
         midpoints: Midpoints,
+        links: &[&Link],
     ) -> Result<(), LabError> {
-        self.midpoints = midpoints;
+        self.midpoints.extend(midpoints);
         let mut for_engine = Vec::new();
-        let mut for_kernel = Vec::new();
-        for link in &topology.links {
+        for link in links {
             match self.running.get(&link.name).map(|running| running.carrier) {
-                Some(Carrier::Tc) => for_kernel.push(link),
+                Some(Carrier::Tc) => self.shape(topology, network, link)?,
                 Some(Carrier::Wire) => for_engine.push(self.engine_link(topology, link, network)?),
                 None => return Err(unknown(&link.name)),
             }
         }
-        for link in for_kernel {
-            let [first, second] = self.midpoints_of(&link.name)?;
-            let [forward, backward] =
-                kernel::terms([&link.forward, &link.backward], topology.seed, &link.name);
-            network.shape(first, second, &forward, &backward)?;
+        match &self.engine {
+            Some(engine) => {
+                for link in for_engine {
+                    engine.add_link(link)?;
+                }
+            }
+            None if for_engine.is_empty() => {}
+            None => self.engine = Some(start_engine(network, topology.seed, for_engine)?),
         }
-        if !for_engine.is_empty() {
-            self.engine = Some(start_engine(network, topology.seed, for_engine)?);
-        }
-        for link in topology.links.iter().filter(|link| link.down) {
+        for link in links.iter().filter(|link| link.down) {
             self.set_carrier(network, &link.name, false)?;
         }
         Ok(())
+    }
+
+    /// Takes a link from its carrier; packets on it are lost, and both ends lose their carriers. Its interfaces stay.
+    pub(crate) fn detach(&mut self, network: &Network, name: &str) -> Result<(), LabError> {
+        self.disconnect(network, name)?;
+        self.running.remove(name);
+        self.midpoints.remove(name);
+        Ok(())
+    }
+
+    fn disconnect(&self, network: &Network, name: &str) -> Result<(), LabError> {
+        self.set_carrier(network, name, false)?;
+        match (self.running.get(name).map(|it| it.carrier), &self.engine) {
+            (Some(Carrier::Wire), Some(engine)) => engine.remove_link(name)?,
+            _ => {
+                let [first, second] = self.midpoints_of(name)?;
+                network.unshape(first, second)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn shape(&self, topology: &Topology, network: &Network, link: &Link) -> Result<(), LabError> {
+        let [first, second] = self.midpoints_of(&link.name)?;
+        let [forward, backward] = kernel::terms([&link.forward, &link.backward], topology.seed, &link.name);
+        Ok(network.shape(first, second, &forward, &backward)?)
     }
 
     /// The interfaces in the wire namespace that face the two ends of a link.
@@ -229,68 +261,42 @@ impl Links {
         }
     }
 
-    /// Takes the end of a link that moves out of its switch; the other end loses its carrier.
-    pub(crate) fn unplug(&mut self, network: &Network, before: &Link, after: &Link) -> Result<(), LabError> {
-        let [first, second] = self
-            .midpoints
-            .get(&before.name)
-            .ok_or_else(|| unknown(&before.name))?
-            .clone();
-        for midpoint in [&first, &second] {
-            network.set_interface_up(WIRE_NAMESPACE, midpoint, false)?;
-        }
-        match self.running.get(&before.name).map(|it| it.carrier) {
-            Some(Carrier::Wire) => {
-                if let Some(engine) = &self.engine {
-                    engine.remove_link(&before.name)?;
-                }
-            }
-            _ => {
-                let [first, second] = self.midpoints_of(&before.name)?;
-                network.unshape(first, second)?;
-            }
-        }
-        let moved = moved_end(before, after);
-        let old = &before.endpoints[moved];
-        let midpoint = [&first, &second][moved];
-        network.remove_veth((&old.node, &old.interface), (WIRE_NAMESPACE, midpoint))?;
-        Ok(())
+    /// Takes the end of a link that moves out of its node; the other end loses its carrier.
+    pub(crate) fn unplug(&mut self, network: &Network, name: &str, end: &LinkEnd) -> Result<(), LabError> {
+        self.disconnect(network, name)?;
+        let near = (end.namespace.as_str(), end.interface.as_str());
+        Ok(network.remove_veth(near, (WIRE_NAMESPACE, &end.midpoint))?)
     }
 
-    /// Puts it into another one, with the impairments it had.
+    /// Puts it into another node, with the impairments the link had. `after` is the link from now on.
     pub(crate) fn plug(
         &mut self,
         topology: &Topology,
         network: &Network,
-        before: &Link,
-        after: &Link,
+        [before, after]: [&Link; 2],
+        end: &LinkEnd,
     ) -> Result<LinkInfo, LabError> {
         let running = self
             .running
             .remove(&before.name)
             .ok_or_else(|| unknown(&before.name))?;
-        let mut midpoints = self
+        let midpoints = self
             .midpoints
             .remove(&before.name)
             .ok_or_else(|| unknown(&before.name))?;
-        let moved = moved_end(before, after);
-        let end = &after.endpoints[moved];
-        self.moves += 1;
-        midpoints[moved] = format!("m{}", self.moves);
         network.add_veth(&NewVeth {
-            namespace: &end.node,
+            namespace: &end.namespace,
             near: NearEnd {
                 namespace: 0,
                 interface: end.interface.clone(),
-                mac: moved_mac(self.moves),
-                mtu: after.mtu.unwrap_or(DEFAULT_MTU),
-                bridge_port: true,
+                mac: end.mac,
+                mtu: end.mtu,
+                bridge_port: end.bridge_port,
                 segmentation_offload: self.segmentation_offload(&after.name),
             },
             wire: WIRE_NAMESPACE,
-            midpoint: &midpoints[moved],
+            midpoint: &end.midpoint,
         })?;
-        let still = midpoints[1 - moved].clone();
         self.midpoints.insert(after.name.clone(), midpoints);
         let now = Link {
             forward: running.forward.clone(),
@@ -300,14 +306,9 @@ impl Links {
         match (running.carrier, &self.engine) {
             (Carrier::Wire, Some(engine)) => engine.add_link(self.engine_link(topology, &now, network)?)?,
             (Carrier::Wire, None) => return Err(unknown(&after.name)),
-            (Carrier::Tc, _) => {
-                let [first, second] = self.midpoints_of(&after.name)?;
-                let [forward, backward] =
-                    kernel::terms([&now.forward, &now.backward], topology.seed, &now.name);
-                network.shape(first, second, &forward, &backward)?;
-            }
+            (Carrier::Tc, _) => self.shape(topology, network, &now)?,
         }
-        network.set_interface_up(WIRE_NAMESPACE, &still, true)?;
+        self.set_carrier(network, &after.name, true)?;
         let up = RunningLink { up: true, ..running };
         self.running.insert(after.name.clone(), up);
         Ok(self.link_info(after, network, &self.read_counters(network)))
@@ -561,17 +562,6 @@ fn refuse_contradictions(
             link.name
         ))),
     }
-}
-
-/// Which end of a link is at another node afterwards.
-fn moved_end(before: &Link, after: &Link) -> usize {
-    usize::from(before.endpoints[0].node == after.endpoints[0].node)
-}
-
-/// The hardware address of a switch's new port: of the range of those in a plan, from its end.
-fn moved_mac(number: u32) -> [u8; 6] {
-    let [a, b, c, d] = (u32::MAX - number).to_be_bytes();
-    [0x02, 0xdf, a, b, c, d]
 }
 
 fn kernel_cannot(link: &Link, missing: &str) -> LabError {

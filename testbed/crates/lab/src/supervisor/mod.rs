@@ -17,11 +17,13 @@ mod partitions;
 mod power;
 mod probe;
 mod ready;
+mod rebuild;
 mod reporter;
 mod roam;
 mod services;
 mod settings;
 mod splice;
+mod tasks;
 mod teardown;
 mod translate;
 
@@ -32,6 +34,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::sync::Arc;
 
 use dfaas_control::LabState;
+use dfaas_model::Node;
 use dfaas_process::Spawner;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
@@ -132,7 +135,7 @@ async fn live(lab: &Arc<Lab>, reporter: &Reporter) -> u8 {
                 end_requested(lab).await;
             }
         }
-        Err(error) if lab.request.keep && !matches!(error, LabError::Interrupted) => {
+        Err(error) if lab.keep && !matches!(error, LabError::Interrupted) => {
             tracing::error!("{error}");
             lab.set_state(LabState::Failed);
             lab.release_listener();
@@ -162,18 +165,13 @@ async fn start(lab: &Arc<Lab>, reporter: &Reporter, tasks: &mut JoinSet<()>) -> 
     tasks.spawn(api::serve(listener, Arc::clone(lab)));
     fault::step("control API served");
     tasks.spawn(events::tell_drops(Arc::clone(lab)));
-    let ports = bring_up::bind_ports(lab).await?;
+    let topology = lab.topology();
+    let nodes: Vec<&Node> = topology.nodes.values().collect();
+    let ports = bring_up::bind_ports(&nodes).await?;
     fault::step("ports bound");
     bring_up::build_network(lab, reporter).await?;
-    if let Some(network) = lab.network() {
-        for port in ports {
-            tasks.spawn(port.serve(Arc::clone(&network)));
-        }
-        for uplink in bring_up::open_uplinks(lab, &network).await? {
-            tasks.spawn(uplink.serve());
-        }
-    }
-    bring_up::start_nodes(lab, reporter).await
+    bring_up::open_doors(lab, &nodes, ports).await?;
+    bring_up::start_nodes(lab, &nodes, Some(reporter)).await
 }
 
 /// Resolves when the lab is asked to end: by the control API, by a signal, or by the end of the command that starts it.

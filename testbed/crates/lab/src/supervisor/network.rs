@@ -2,12 +2,14 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use dfaas_model::{Action, Plan};
+use dfaas_model::{Action, Link, Plan, Topology};
 use dfaas_netns::{
-    AddressSpec, NamespaceRole, NamespaceSpec, NearEnd, NeighbourSpec, NetworkSpec, RouteSpec, VethSpec,
+    AddressSpec, DirectRouteSpec, KernelFeatures, NamespaceRole, NamespaceSpec, NearEnd, NeighbourSpec,
+    Network, NetworkSpec, RouteSpec, VethSpec,
 };
 
 use crate::error::LabError;
+use crate::fault;
 use crate::supervisor::links::Links;
 
 /// The reserved name of the namespace in which all links of a lab meet.
@@ -16,29 +18,37 @@ pub(crate) const WIRE_NAMESPACE: &str = "wire";
 /// The midpoint interfaces of a link in the wire namespace, first end first.
 pub(crate) type Midpoints = BTreeMap<String, [String; 2]>;
 
-/// Collects every network step of the plan. `links` says which links need whole frames cut up at the node's end.
-pub(crate) fn specification(plan: &Plan, links: &Links) -> Result<(NetworkSpec, Midpoints), LabError> {
+/// Collects network steps: all of a plan, or those of a change. The namespaces are those of the plan, whether they are there
+/// or not. `links` says which links need whole frames cut up at the node's end.
+pub(crate) fn specification<'a>(
+    plan: &'a Plan,
+    actions: impl IntoIterator<Item = &'a Action>,
+    links: &Links,
+) -> Result<(NetworkSpec, Midpoints), LabError> {
     let mut spec = NetworkSpec::default();
     let mut index = HashMap::new();
     let mut midpoints = Midpoints::new();
     for step in plan.steps() {
-        match &step.action {
-            Action::CreateNamespace {
-                namespace,
-                forward,
-                bridge,
-            } => {
-                let role = match (namespace.as_str(), bridge) {
-                    (WIRE_NAMESPACE, _) => NamespaceRole::Wire,
-                    (_, true) => NamespaceRole::Switch,
-                    (_, false) => NamespaceRole::Node { forward: *forward },
-                };
-                index.insert(namespace.clone(), spec.namespaces.len());
-                spec.namespaces.push(NamespaceSpec {
-                    name: namespace.clone(),
-                    role,
-                });
-            }
+        if let Action::CreateNamespace {
+            namespace,
+            forward,
+            bridge,
+        } = &step.action
+        {
+            let role = match (namespace.as_str(), bridge) {
+                (WIRE_NAMESPACE, _) => NamespaceRole::Wire,
+                (_, true) => NamespaceRole::Switch,
+                (_, false) => NamespaceRole::Node { forward: *forward },
+            };
+            index.insert(namespace.clone(), spec.namespaces.len());
+            spec.namespaces.push(NamespaceSpec {
+                name: namespace.clone(),
+                role,
+            });
+        }
+    }
+    for action in actions {
+        match action {
             Action::CreateLink { link, ends } => {
                 let offload = links.segmentation_offload(link);
                 let wire = namespace_of(&index, WIRE_NAMESPACE)?;
@@ -67,6 +77,15 @@ pub(crate) fn specification(plan: &Plan, links: &Links) -> Result<(NetworkSpec, 
                 interface: interface.clone(),
                 address: *address,
             }),
+            Action::AddDirectRoute {
+                namespace,
+                interface,
+                destination,
+            } => spec.direct_routes.push(DirectRouteSpec {
+                namespace: namespace_of(&index, namespace)?,
+                interface: interface.clone(),
+                destination: *destination,
+            }),
             Action::AddRoute {
                 namespace,
                 destination,
@@ -91,6 +110,24 @@ pub(crate) fn specification(plan: &Plan, links: &Links) -> Result<(NetworkSpec, 
         }
     }
     Ok((spec, midpoints))
+}
+
+/// Makes the whole network of a plan and hands its links to their carriers.
+pub(crate) fn build(
+    topology: &Topology,
+    plan: &Plan,
+    features: KernelFeatures,
+) -> Result<(Network, Links), LabError> {
+    let mut links = Links::new(features);
+    links.choose(&topology.links)?;
+    let actions = plan.steps().map(|step| &step.action);
+    let (specification, midpoints) = specification(plan, actions, &links)?;
+    let network = Network::create(&specification)?;
+    fault::step("network created");
+    let all: Vec<&Link> = topology.links.iter().collect();
+    links.attach(topology, &network, midpoints, &all)?;
+    fault::step("links attached");
+    Ok((network, links))
 }
 
 fn namespace_of(index: &HashMap<String, usize>, name: &str) -> Result<usize, LabError> {

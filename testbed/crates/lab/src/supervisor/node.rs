@@ -1,6 +1,7 @@
 //! A node while the lab runs: its namespace always, its init and services once it has them.
 
-use std::os::fd::BorrowedFd;
+use std::net::IpAddr;
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -234,6 +235,19 @@ impl RunningNode {
         lock(&self.inner).paused
     }
 
+    /// Tells its init, if it has one, which names stand for which addresses.
+    pub(crate) async fn set_hosts(&self, hosts: Vec<(IpAddr, String)>) -> Result<(), LabError> {
+        let init = {
+            let inner = lock(&self.inner);
+            inner.init.clone().filter(|_| !inner.off && inner.ended.is_none())
+        };
+        let Some(init) = init else {
+            return Ok(()); // the next one is told at its start
+        };
+        let told = tokio::task::spawn_blocking(move || init.set_hosts(hosts)).await;
+        Ok(told.map_err(|error| self.error(error.to_string()))??)
+    }
+
     /// Ends all that runs in the node: in good order within `grace`, or at once without. Its namespace and its links
     /// stay.
     pub(crate) async fn power_off(&self, grace: Option<Duration>) -> Result<(), LabError> {
@@ -375,9 +389,7 @@ fn start_init(lab: &Arc<Lab>, name: &str, inner: &Arc<Mutex<Inner>>) -> Result<N
     };
     let node = lab.known(name)?;
     let network = lab.network().ok_or_else(|| error("the lab has no network"))?;
-    let namespace = network
-        .namespace(name)
-        .ok_or_else(|| error("it has no namespace"))?;
+    let namespace = network.namespace(name)?;
     let reference = {
         let mut inner = lock(inner);
         if inner.cgroup.is_none() {
@@ -441,7 +453,7 @@ fn limits_of(limits: &dfaas_model::Limits) -> Limits {
 fn init_specification(
     lab: &Lab,
     node: &Node,
-    namespace: BorrowedFd<'_>,
+    namespace: OwnedFd,
     cgroup: Option<CgroupReference>,
 ) -> Result<InitSpec, LabError> {
     let make = |path: PathBuf| match std::fs::create_dir_all(&path) {
@@ -450,18 +462,12 @@ fn init_specification(
     };
     let scratch = make(lab.state_directory.scratch().join(&node.name))?;
     let logs = make(lab.state_directory.logs().join(&node.name))?;
-    let namespace = namespace
-        .try_clone_to_owned()
-        .map_err(|source| LabError::file("copy", "a descriptor".as_ref(), source))?;
     let arguments = vec![INIT_VERB.to_owned()];
     let mut specification = InitSpec::new(&node.name, "/proc/self/exe", arguments, namespace, scratch, logs);
-    let nodes = lab.request.plan.nodes();
-    specification.hosts = nodes
-        .filter_map(|it| Some((it.address?, it.name.clone())))
-        .collect();
+    specification.hosts = lab.hosts();
     specification
         .binds
-        .push(Bind::read_only(&lab.tools.directory, NODE_PROGRAMS));
+        .push(Bind::read_only(&lab.tools().directory, NODE_PROGRAMS));
     for volume in &node.volumes {
         let (source, target) = (PathBuf::from(&volume.source), PathBuf::from(&volume.target));
         specification.binds.push(Bind {

@@ -68,6 +68,20 @@ impl Lab {
         Ok(state.in_force.clone())
     }
 
+    /// Brings what is in force to interfaces that are new. Blocks while the kernel works.
+    pub(crate) fn renew_partitions(&self) -> Result<(), LabError> {
+        let state = lock(&self.partitions.0);
+        let mut silenced = state.silenced.iter();
+        silenced.try_for_each(|(node, others)| self.silence(node, Some(others)))
+    }
+
+    /// The partition that names a node, if there is one.
+    pub(crate) fn partition_with(&self, node: &str) -> Option<Partition> {
+        let mut in_force = self.partitions.in_force().into_iter();
+        let names = |partition: &Partition| partition.groups.iter().flatten().any(|it| it == node);
+        in_force.find(names)
+    }
+
     fn check_groups(&self, partition: &Partition) -> Result<(), LabError> {
         let groups = &partition.groups;
         if groups.len() < 2 || groups.iter().any(Vec::is_empty) {
@@ -146,7 +160,8 @@ impl Lab {
     }
 
     fn addresses(&self, node: &str) -> Vec<IpAddr> {
-        let planned = self.request.plan.node(node);
+        let plan = self.plan();
+        let planned = plan.node(node);
         let interfaces = planned.map(|it| it.interfaces.as_slice()).unwrap_or_default();
         let addresses = interfaces.iter().flat_map(|it| &it.addresses);
         addresses.map(|address| address.addr()).collect()

@@ -34,15 +34,15 @@ impl Lab {
         }
         let _turn = running.turn.lock().await;
         match action {
-            NodeAction::Stop => self.stop_node(running, Some(GRACE)).await?,
-            NodeAction::Kill => self.stop_node(running, None).await?,
-            NodeAction::Start => self.start_node(&node, running, wait).await?,
+            NodeAction::Stop => self.stop_node(&running, Some(GRACE)).await?,
+            NodeAction::Kill => self.stop_node(&running, None).await?,
+            NodeAction::Start => self.start_node(&node, &running, wait).await?,
             NodeAction::Restart => {
-                self.stop_node(running, Some(GRACE)).await?;
-                self.start_node(&node, running, wait).await?;
+                self.stop_node(&running, Some(GRACE)).await?;
+                self.start_node(&node, &running, wait).await?;
             }
             NodeAction::Pause | NodeAction::Resume => {
-                self.pause_node(running, action == NodeAction::Pause).await?;
+                self.pause_node(&running, action == NodeAction::Pause).await?;
             }
         }
         self.node(name)
@@ -120,7 +120,7 @@ impl Lab {
         Ok(())
     }
 
-    fn tell_state(&self, running: &RunningNode) {
+    pub(crate) fn tell_state(&self, running: &RunningNode) {
         self.events.tell(Happening::Node {
             node: running.name.clone(),
             state: running.state(),

@@ -64,12 +64,13 @@ pub(crate) async fn whole_lab(lab: &Lab, limit: Duration) -> Result<usize, LabEr
         let _ = states
             .wait_for(|state| matches!(state, LabState::Ready | LabState::Failed))
             .await;
-        let peers = bring_up::peers_by_node(lab, |link| !link.down);
         let runs = |name: &str| {
             lab.running(name)
                 .is_some_and(|it| !it.is_off() && !it.is_paused())
         };
         let topology = lab.topology();
+        let identities = lab.identities();
+        let peers = bring_up::peers_by_node(lab, &topology, |link| !link.down);
         let agents = topology
             .nodes
             .values()
@@ -80,7 +81,7 @@ pub(crate) async fn whole_lab(lab: &Lab, limit: Duration) -> Result<usize, LabEr
             .collect();
         let running: HashSet<&str> = agents
             .clone()
-            .filter_map(|node| lab.identities.peer_id(&node.name))
+            .filter_map(|node| identities.peer_id(&node.name))
             .collect();
         try_join_all(agents.clone().map(|node| async {
             functions_answer(lab, node).await?;

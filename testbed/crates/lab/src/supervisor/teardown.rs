@@ -20,7 +20,9 @@ pub(crate) async fn take_down(lab: &Arc<Lab>) -> Vec<String> {
     lab.set_state(LabState::Stopping);
     fault::step("end begun");
     let began = Instant::now();
-    let mut left: Vec<String> = join_all(lab.nodes.iter().map(|node| node.stop(GRACE)))
+    lab.tasks.end_all().await;
+    let nodes = lab.nodes();
+    let mut left: Vec<String> = join_all(nodes.iter().map(|node| node.stop(GRACE)))
         .await
         .into_iter()
         .flatten()

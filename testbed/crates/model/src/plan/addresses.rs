@@ -21,6 +21,16 @@ const IPV4_POOL_END: u32 = u32::from_be_bytes([10, 255, 255, 255]);
 const SMALLEST_PREFIX: u8 = 24;
 const IPV6_POOL: u128 = 0xfd00_dfaa_0005_0000 << 64;
 
+/// Whether the node of a port has moved there with addresses of another network.
+pub(crate) fn is_guest(topology: &Topology, port: Port) -> bool {
+    let end = topology
+        .links
+        .get(port.link)
+        .map(|link| &link.endpoints[port.end]);
+    end.and_then(|end| topology.nodes.get(&end.node)?.interfaces.get(&end.interface))
+        .is_some_and(|settings| settings.is_guest)
+}
+
 /// An interface by node and name, and whether its IPv4 (or its IPv6) address is meant.
 pub(crate) type Place = (String, String, bool);
 
@@ -77,13 +87,14 @@ pub(crate) fn assign(topology: &Topology) -> Result<Addressing, Vec<AddressFault
 }
 
 /// The hardware address of one end of a link, unless the file fixes it.
-pub(super) fn mac(topology: &Topology, link: usize, end: usize) -> [u8; 6] {
+pub(crate) fn mac(topology: &Topology, link: usize, end: usize) -> [u8; 6] {
     let endpoint = topology.links.get(link).map(|link| &link.endpoints[end]);
     let settings = endpoint.and_then(|end| topology.nodes.get(&end.node)?.interfaces.get(&end.interface));
     if let Some(mac) = settings.and_then(|settings| settings.mac) {
         return mac;
     }
-    let number = u32::try_from(link * 2 + end).unwrap_or(u32::MAX);
+    let number = topology.links.get(link).map_or(link, |link| link.number);
+    let number = u32::try_from(number * 2 + end).unwrap_or(u32::MAX);
     let [a, b, c, d] = number.to_be_bytes();
     [0x02, 0xdf, a, b, c, d]
 }
@@ -142,6 +153,7 @@ impl Family<'_> {
             }
         }
         self.report_clashes(segments, faults);
+        let guests = self.guests(segments);
         let mut next = if self.v4 { u128::from(IPV4_POOL) } else { IPV6_POOL };
         let mut result = Vec::with_capacity(segments.list.len());
         for (segment, given) in segments.list.iter().zip(given) {
@@ -150,17 +162,18 @@ impl Family<'_> {
                 None => self.free_network(segment, &used, &mut next, faults),
             };
             let Some(network) = network else { continue };
-            result.push((network, self.hosts(segment, network, faults)));
+            result.push((network, self.hosts(segment, network, &guests, faults)));
         }
         result
     }
 
     /// The network that fixed addresses put a segment in.
     fn given_network(self, segment: &Segment, faults: &mut Vec<AddressFault>) -> Option<(IpNet, Port)> {
-        let mut fixed = segment
+        let residents = segment
             .ports
             .iter()
-            .filter_map(|port| Some((self.fixed(*port)?, *port)));
+            .filter(|port| !is_guest(self.topology, **port));
+        let mut fixed = residents.filter_map(|port| Some((self.fixed(*port)?, *port)));
         let (first, first_port) = fixed.next()?;
         let network = first.trunc();
         for (address, port) in fixed {
@@ -248,8 +261,24 @@ impl Family<'_> {
         }
     }
 
-    /// The address of each port: the fixed one, or the lowest free one.
-    fn hosts(self, segment: &Segment, network: IpNet, faults: &mut Vec<AddressFault>) -> Vec<IpNet> {
+    /// The addresses that moved nodes have kept; nobody else may get them, wherever they are now.
+    fn guests(self, segments: &Segments) -> HashSet<u128> {
+        let ports = segments.list.iter().flat_map(|segment| &segment.ports);
+        ports
+            .filter(|port| is_guest(self.topology, **port))
+            .filter_map(|port| self.fixed(*port))
+            .map(|fixed| number(fixed.addr()))
+            .collect()
+    }
+
+    /// The address of each port: the fixed one, or the lowest free one. That of a guest stands alone.
+    fn hosts(
+        self,
+        segment: &Segment,
+        network: IpNet,
+        guests: &HashSet<u128>,
+        faults: &mut Vec<AddressFault>,
+    ) -> Vec<IpNet> {
         let (first, last) = usable(network);
         let taken: HashSet<u128> = segment
             .ports
@@ -257,10 +286,12 @@ impl Family<'_> {
             .filter_map(|port| self.fixed(*port))
             .map(|fixed| number(fixed.addr()))
             .collect();
-        let mut free = (first..=last).filter(|candidate| !taken.contains(candidate));
+        let mut free =
+            (first..=last).filter(|candidate| !taken.contains(candidate) && !guests.contains(candidate));
         let mut hosts = Vec::with_capacity(segment.ports.len());
         for port in &segment.ports {
             let address = match self.fixed(*port) {
+                Some(fixed) if is_guest(self.topology, *port) => Some(IpNet::from(fixed.addr())),
                 Some(fixed) => Some(fixed),
                 None => free
                     .next()

@@ -8,6 +8,7 @@ mod print;
 mod routes;
 mod step;
 mod steps;
+mod transition;
 
 use std::net::IpAddr;
 
@@ -18,6 +19,7 @@ use serde::{Deserialize, Serialize};
 pub use names::WIRE;
 pub(crate) use step::MacText;
 pub use step::{Action, LinkEnd, Service, Step};
+pub use transition::Transition;
 
 use crate::document::sources::Sources;
 use crate::error::{ModelError, Problem};

@@ -76,6 +76,13 @@ impl fmt::Display for Action {
             } => {
                 write!(formatter, "{namespace}:{interface}  {address}")
             }
+            Action::AddDirectRoute {
+                namespace,
+                interface,
+                destination,
+            } => {
+                write!(formatter, "{namespace}:{interface}  {destination} directly")
+            }
             Action::AddRoute {
                 namespace,
                 destination,

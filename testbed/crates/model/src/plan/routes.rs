@@ -4,6 +4,7 @@
 //! - Any other node gets one route per segment it can reach through nodes that forward.
 //! - A node's name stands for the address on its first link. Where such a node is met on another of its segments
 //!   and does not forward, its neighbours there get a host route to that address.
+//! - A node that has moved to another segment with its address is a guest there: host routes lead to it.
 
 use std::collections::HashSet;
 use std::net::IpAddr;
@@ -12,7 +13,7 @@ use ipnet::IpNet;
 use petgraph::graph::{DiGraph, NodeIndex};
 use petgraph::visit::EdgeRef;
 
-use super::addresses::Addressing;
+use super::addresses::{Addressing, is_guest};
 use crate::topology::segments::Port;
 use crate::topology::{NodeKind, Topology};
 
@@ -22,6 +23,37 @@ pub(super) struct Route {
     pub(super) node: usize,
     pub(super) destination: IpNet,
     pub(super) via: IpAddr,
+}
+
+/// A route to what is on the link itself, though no address of the interface says so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct DirectRoute {
+    pub(super) port: Port,
+    pub(super) destination: IpNet,
+}
+
+/// What leads to guests and from them on the segment where they are.
+pub(super) fn direct_routes(topology: &Topology, addressing: &Addressing) -> Vec<DirectRoute> {
+    let mut routes = Vec::new();
+    for (number, segment) in addressing.segments.list.iter().enumerate() {
+        for guest in segment.ports.iter().filter(|port| is_guest(topology, **port)) {
+            let (network4, network6) = addressing.networks[number];
+            routes.extend([network4, network6].map(|destination| DirectRoute {
+                port: *guest,
+                destination,
+            }));
+            let Some((four, six)) = addressing.of(*guest) else {
+                continue;
+            };
+            for port in segment.ports.iter().filter(|port| port.node != guest.node) {
+                routes.extend([four, six].map(|address| DirectRoute {
+                    port: *port,
+                    destination: IpNet::from(address.addr()),
+                }));
+            }
+        }
+    }
+    routes
 }
 
 /// Cost of a hop: its delay in nanoseconds above 32 bits of hop count.
@@ -76,12 +108,62 @@ impl Router<'_> {
                 Gateways::Several => wanting.push(node),
             }
         }
-        if wanting.is_empty() {
+        let guests = self.guests();
+        if wanting.is_empty() && guests.is_empty() {
             return;
         }
         let graph = self.graph();
         for segment in 0..self.addressing.segments.list.len() {
             self.routes_to(segment, &graph, &wanting, routes);
+        }
+        for (segment, guest) in guests {
+            self.routes_to_guest(segment, guest, &graph, routes);
+        }
+    }
+
+    /// Nodes that have moved, with the segment they are on.
+    fn guests(&self) -> Vec<(usize, Port)> {
+        let segments = self.addressing.segments.list.iter().enumerate();
+        segments
+            .flat_map(|(number, segment)| segment.ports.iter().map(move |port| (number, *port)))
+            .filter(|(_, port)| is_guest(self.topology, *port))
+            .collect()
+    }
+
+    /// Who would look for the guest elsewhere learns the way: nodes with routes of their own, and those of the network
+    /// that the guest's address is of.
+    fn routes_to_guest(
+        &self,
+        segment: usize,
+        guest: Port,
+        graph: &DiGraph<(), Cost>,
+        routes: &mut Vec<Route>,
+    ) {
+        let Some((own4, own6)) = self.addressing.of(guest) else {
+            return;
+        };
+        let start = NodeIndex::new(self.topology.nodes.len() + segment);
+        let costs = petgraph::algo::dijkstra(graph, start, None, |edge| *edge.weight());
+        let cost_of = |node: NodeIndex| costs.get(&node).copied();
+        for node in (0..self.topology.nodes.len()).filter(|node| !self.is_switch(*node)) {
+            let mut on = self.addressing.segments.of_node(node);
+            if node == guest.node || on.any(|own| own == segment) {
+                continue;
+            }
+            let mut on = self.addressing.segments.of_node(node);
+            let is_of_its_network = on.any(|own| self.addressing.networks[own].0.contains(&own4.addr()));
+            let via = match self.only_gateway(node) {
+                Gateways::None => None,
+                Gateways::One(gateway) => Some(gateway).filter(|_| is_of_its_network),
+                Gateways::Several => self.next_hop(node, graph, &cost_of),
+            };
+            if let Some((four, six)) = via.and_then(|port| self.addressing.of(port)) {
+                routes.extend([(own4, four), (own6, six)].map(|(own, via)| Route {
+                    node,
+                    destination: IpNet::from(own.addr()),
+                    via: via.addr(),
+                }));
+            }
         }
     }
 

@@ -50,6 +50,15 @@ pub enum Action {
         /// Address and prefix length.
         address: IpNet,
     },
+    /// A route to what is on the interface's own link though none of its addresses says so.
+    AddDirectRoute {
+        /// Node.
+        namespace: String,
+        /// Interface in it.
+        interface: String,
+        /// Where to.
+        destination: IpNet,
+    },
     /// A static route.
     AddRoute {
         /// Node.
@@ -140,7 +149,7 @@ pub enum Action {
 }
 
 /// One end of a link: a veth pair between a namespace and `wire`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct LinkEnd {
     /// Node or switch.
     pub namespace: String,
@@ -200,7 +209,7 @@ impl Action {
             Action::CreateNamespace { .. } => "namespaces",
             Action::CreateLink { .. } => "links",
             Action::AddAddress { .. } => "addresses",
-            Action::AddRoute { .. } => "routes",
+            Action::AddDirectRoute { .. } | Action::AddRoute { .. } => "routes",
             Action::AddNeighbour { .. } => "neighbours",
             Action::RaiseBridge { .. } => "bridges",
             Action::Impair { .. } => "impairments",

@@ -9,7 +9,7 @@ use super::addresses::{self, Addressing};
 use super::graph::{Graph, StepId};
 use super::names::{self, WIRE};
 use super::nodes::DEFAULT_MTU;
-use super::routes::{self, Route};
+use super::routes::{self, DirectRoute, Route};
 use super::step::{Action, LinkEnd, Service, Step};
 use crate::topology::{Link, Node, NodeKind, Topology};
 
@@ -113,7 +113,7 @@ impl<'a> Builder<'a> {
     }
 
     fn ends(&self, number: usize, link: &Link) -> [LinkEnd; 2] {
-        let [first, second] = names::midpoints(number);
+        let [first, second] = names::midpoints(link.number);
         let end = |end: usize, midpoint: String| {
             let endpoint = &link.endpoints[end];
             LinkEnd {
@@ -157,6 +157,17 @@ impl<'a> Builder<'a> {
 
     /// Routes wait for all addresses of their node: the gateway must be on a known network.
     fn routes(&mut self) {
+        for DirectRoute { port, destination } in routes::direct_routes(self.topology, self.addressing) {
+            let end = &self.topology.links[port.link].endpoints[port.end];
+            let action = Action::AddDirectRoute {
+                namespace: end.node.clone(),
+                interface: end.interface.clone(),
+                destination,
+            };
+            let after = self.network.get(end.node.as_str()).cloned().unwrap_or_default();
+            let step = self.graph.add(action, after);
+            self.needed_by(&end.node, step);
+        }
         let addressed = self.network.clone();
         for Route {
             node,

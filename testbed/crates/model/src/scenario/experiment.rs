@@ -159,7 +159,7 @@ pub enum EventAction {
     Move {
         /// Node name; it has one link.
         client: String,
-        /// The switch it moves to.
+        /// The switch or node it moves to.
         to: String,
         /// Where the topology has it, for the way back.
         from: String,

@@ -134,10 +134,10 @@ pub(crate) struct EventFile {
     /// alone ends all partitions.
     #[serde(rename = "do")]
     pub(crate) deed: Option<Spanned<DeedFile>>,
-    /// The client that moves to another switch; with `for`, it moves back.
+    /// The client whose link then leads to another switch or node; with `for`, it moves back.
     #[serde(rename = "move")]
     pub(crate) client: Option<Value>,
-    /// The switch it moves to.
+    /// The switch or node it moves to.
     pub(crate) to: Option<Value>,
     /// How long it has no carrier on the way; not at all when absent.
     pub(crate) gap: Option<Value>,

@@ -231,6 +231,7 @@ fn compose(topology: &Topology, ends: [usize; 2], there: &[Passage], back: &[Pas
     let mtu = links().any(|link| link.mtu.is_some());
     Link {
         name: format!("{}--{}", name(ends[0]), name(ends[1])),
+        number: 0,
         endpoints: ends.map(|end| Endpoint {
             node: name(end).to_owned(),
             interface: String::new(),

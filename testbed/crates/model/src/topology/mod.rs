@@ -13,6 +13,7 @@ mod merge;
 pub(crate) mod preset;
 pub(crate) mod segments;
 mod settings;
+mod settled;
 #[expect(
     clippy::module_inception,
     reason = "the module holds the type of the same name"

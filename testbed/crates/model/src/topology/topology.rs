@@ -9,6 +9,7 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use super::impairment::Impairment;
+use super::segments::Segments;
 use crate::trace::Trace;
 use crate::units::{duration_text, optional_duration_text};
 
@@ -63,6 +64,18 @@ impl Topology {
             let swapped = swapped?;
             self.links.iter().find(|link| link.name == swapped)
         })
+    }
+}
+
+impl Topology {
+    /// Whether packets from one node get to the address of another over links, switches and nodes that forward.
+    #[must_use]
+    pub fn reaches(&self, from: &str, to: &str) -> bool {
+        let place = |name| self.nodes.get_index_of(name);
+        match (place(from), place(to)) {
+            (Some(from), Some(to)) => Segments::of(self).reaches(self, from, to),
+            _ => false,
+        }
     }
 }
 
@@ -281,6 +294,10 @@ pub struct InterfaceSettings {
     pub addresses: Vec<IpNet>,
     /// Hardware address.
     pub mac: Option<[u8; 6]>,
+    /// Whether its node has moved to another network and kept these addresses, which are none of that network. Never in a
+    /// file.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_guest: bool,
 }
 
 /// A point-to-point wire.
@@ -288,6 +305,10 @@ pub struct InterfaceSettings {
 pub struct Link {
     /// `A--B` unless the file names it.
     pub name: String,
+    /// Its place in the file that the lab was started with. The names of its midpoints and its automatic hardware
+    /// addresses come from it, so a link of a running lab keeps it.
+    #[serde(default)]
+    pub number: usize,
     /// The two ends; `forward` runs from the first to the second.
     pub endpoints: [Endpoint; 2],
     /// What happens to packets from the first end to the second.

@@ -1,6 +1,5 @@
 //! The end of a network.
 
-use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use dfaas_netns::{NetnsError, Network};
@@ -11,7 +10,7 @@ use crate::support::{SOON, privileged, star, udp};
 fn closing_waits_for_what_is_still_in_use() {
     let Some(_guard) = privileged() else { return };
     let network = Network::create(&star(2)).unwrap();
-    let held = network.namespace("wire").unwrap().try_clone_to_owned().unwrap();
+    let held = network.namespace("wire").unwrap();
     let start = Instant::now();
     let error = network.close(Duration::from_millis(300)).unwrap_err();
     assert!(matches!(error, NetnsError::StillInUse { .. }), "{error}");
@@ -40,13 +39,7 @@ fn dropping_is_closing_without_waiting() {
 fn many_networks_can_exist_side_by_side() {
     let Some(_guard) = privileged() else { return };
     let networks: Vec<Network> = (0..3).map(|_| Network::create(&star(2)).unwrap()).collect();
-    let first = networks[0]
-        .namespace("n1")
-        .unwrap()
-        .as_fd()
-        .try_clone_to_owned()
-        .unwrap();
-    drop(first);
+    drop(networks[0].namespace("n1").unwrap());
     for network in networks {
         network.close(SOON).unwrap();
     }

@@ -246,6 +246,6 @@ fn indexes_are_the_kernels() {
     }
     assert_eq!(network.interface_index("n1", "eth9"), None);
     assert_eq!(network.interface_index("n9", "eth0"), None);
-    assert!(network.namespace("n1").is_some() && network.namespace("n9").is_none());
+    assert!(network.namespace("n1").is_ok() && network.namespace("n9").is_err());
     network.close(SOON).unwrap();
 }

@@ -13,11 +13,7 @@ fn current() -> u64 {
 }
 
 fn number(network: &Network, namespace: &str) -> u64 {
-    let descriptor = network
-        .namespace(namespace)
-        .unwrap()
-        .try_clone_to_owned()
-        .unwrap();
+    let descriptor = network.namespace(namespace).unwrap();
     std::fs::File::from(descriptor).metadata().unwrap().ino()
 }
 

@@ -17,6 +17,11 @@ pub(super) fn write(configuration: &Configuration) -> Result<(), ProcessError> {
     put("resolv.conf", &configuration.resolv_conf)
 }
 
+/// In place: the file may be a mount, and who has it open goes on with it.
+pub(super) fn rewrite_hosts(entries: &[(IpAddr, String)]) -> io::Result<()> {
+    fs::write("/etc/hosts", hosts(entries))
+}
+
 fn hosts(entries: &[(IpAddr, String)]) -> String {
     let mut text = String::from("127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n");
     for (address, name) in entries {

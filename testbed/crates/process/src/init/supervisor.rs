@@ -11,6 +11,7 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::wait::{Id, WaitPidFlag, waitid, waitpid};
 
 use super::channel::{Channel, Incoming};
+use super::etc;
 use super::service::{After, Service, kill_group};
 use super::shutdown::Shutdown;
 use crate::error::{Cannot, ProcessError};
@@ -242,6 +243,10 @@ impl Supervisor {
             Order::Shutdown { grace } => {
                 self.begin_shutdown(grace);
                 answer(channel, id, Ok(()));
+            }
+            Order::SetHosts(hosts) => {
+                let result = etc::rewrite_hosts(&hosts);
+                answer(channel, id, result.map_err(|error| error.to_string()));
             }
         }
     }

@@ -1,5 +1,6 @@
 //! A running node, as seen by the process that started it.
 
+use std::net::IpAddr;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::time::Duration;
@@ -124,6 +125,14 @@ impl Init {
             },
             ANSWER_WITHIN,
         )
+    }
+
+    /// Replaces the lines of the node's `/etc/hosts` after those of the loopback.
+    ///
+    /// # Errors
+    /// [`ProcessError::Service`] when the file cannot be written; and as [`Init::start_service`].
+    pub fn set_hosts(&self, hosts: Vec<(IpAddr, String)>) -> Result<(), ProcessError> {
+        self.ask_about("/etc/hosts", Order::SetHosts(hosts), ANSWER_WITHIN)
     }
 
     /// Ends the node: SIGTERM to its services, the last one first, each in its turn; after `grace` in total SIGKILL to

@@ -116,7 +116,7 @@ async fn apply(
     Json(wanted): Json<Topology>,
 ) -> Result<Json<Vec<Change>>, Refusal> {
     if query.dry_run {
-        return blocking(move || lab.changes(&wanted)).await.map(Json);
+        return blocking(move || lab.changes(wanted)).await.map(Json);
     }
     let applying = tokio::spawn(async move { lab.apply(wanted).await });
     finished(applying.await)

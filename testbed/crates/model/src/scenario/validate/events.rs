@@ -105,7 +105,7 @@ fn action<'a>(
     }
 }
 
-/// Where to a client can move is for the lab to say; that there is such a client and such a switch is known here.
+/// Where to a client can move is for the lab to say; that there is such a client and such a node is known here.
 fn roam(
     client: &Value,
     file: &EventFile,
@@ -116,14 +116,13 @@ fn roam(
     let to = file
         .to
         .as_ref()
-        .ok_or_else(|| refuse("a `move` needs `to`, the switch to move to"))?;
+        .ok_or_else(|| refuse("a `move` needs `to`, the switch or node to move to"))?;
     let target = context.node(to)?;
     let nodes = &context.topology.nodes;
-    if nodes
-        .get(&target)
-        .is_none_or(|node| node.kind != NodeKind::Switch)
-    {
-        let message = format!("`{target}` is no switch; a client moves from switch to switch");
+    if !nodes.contains_key(&target) || target == name {
+        let message = format!(
+            "`{name}` cannot move to `{target}`; name the switch or node that its link is to lead to"
+        );
         return Err(wrong_deed(&message, to.span));
     }
     let mut others = context.topology.links.iter().filter_map(|link| {

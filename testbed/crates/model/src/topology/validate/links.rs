@@ -295,6 +295,7 @@ fn complete(
         .or(defaults.and_then(|defaults| defaults.backend.as_ref()));
     Link {
         name,
+        number: 0,
         endpoints,
         forward,
         backward,

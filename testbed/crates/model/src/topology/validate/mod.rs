@@ -94,6 +94,9 @@ pub(crate) fn resolve(
     {
         collapse::collapse(&mut topology, &wish, problems);
     }
+    for (number, link) in topology.links.iter_mut().enumerate() {
+        link.number = number;
+    }
     if problems.is_empty() {
         addresses::check(&topology, &nodes, problems);
     }
