@@ -78,9 +78,7 @@ fn a_federation_serves_requests_logs_and_goes_without_a_trace() {
     let wrong = lab.run(&["logs", "n1", "agnet"]);
     assert_eq!(wrong.status.code(), Some(2), "{}", text(&wrong));
 
-    let processes = lab.processes();
-    lab.ok(&["down"]);
-    lab.assert_gone(&processes);
+    lab.end();
 }
 
 fn functions_come_and_go(lab: &Lab) {
@@ -573,5 +571,64 @@ fn a_full_disk_in_the_run_folder_ends_the_run_cleanly() {
     let message = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(message.contains("no space left on the disk"), "{message}");
     assert!(!Path::new(&lab.state().join(&lab.name)).exists());
+    lab.assert_gone(&Default::default());
+}
+
+const KERNEL_LINK: &str = "
+name: NAME
+defaults: { dfaas: { agent: { recalc_period: 1s }, functions: { figlet: { maxrate: 50 } } } }
+nodes:
+  n1: { kind: dfaas }
+  user: { kind: client }
+links:
+  - { endpoints: [user, n1], rate: 100mbit, backend: tc }
+";
+
+/// What `tc` says to somebody who finds the way into the lab's wire namespace.
+fn change_rate_behind_the_labs_back(supervisor: i32) -> bool {
+    let descriptors = std::fs::read_dir(format!("/proc/{supervisor}/fd")).unwrap();
+    let change = "tc qdisc change dev l0b root handle 2: tbf rate 50mbit burst 32kb limit 100kb";
+    // Only one of them is a namespace with that interface.
+    descriptors.flatten().any(|entry| {
+        let mut command = Command::new("nsenter");
+        command.arg(format!("--net={}", entry.path().display()));
+        let changed = command.args(change.split(' ')).output().unwrap();
+        changed.status.success()
+    })
+}
+
+#[test]
+fn a_run_that_must_be_valid_fails_when_a_link_is_changed_behind_its_back() {
+    if !federation() {
+        return;
+    }
+    let lab = Lab::new(KERNEL_LINK);
+    let file = lab.directory.path().join("scenario.yaml");
+    std::fs::write(
+        &file,
+        "
+topology: topology.yaml
+load: [{ name: users, from: user, to: n1, function: figlet, body: x, rate: 20/s, duration: 3s }]
+expect: [{ metric: success_rate, of: users, at_least: 1% }]
+",
+    )
+    .unwrap();
+    let out = lab.directory.path().join("out");
+    let (file, directory) = (file.to_str().unwrap(), out.to_str().unwrap());
+    let run = lab.spawn(&["run", file, "--out", directory, "--require-valid"]);
+    wait_for("load is on", || {
+        std::fs::metadata(out.join("cells/0/0/requests.jsonl")).is_ok_and(|file| file.len() > 0)
+    });
+    std::thread::sleep(std::time::Duration::from_millis(600)); // the sentinel has looked
+    let changed = change_rate_behind_the_labs_back(lab.supervisor_pid());
+    let output = run.wait_with_output().unwrap();
+    assert!(changed, "no namespace of the supervisor has the link");
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output));
+    let summary = std::fs::read_to_string(out.join("summary.json")).unwrap();
+    let summary: serde_json::Value = serde_json::from_str(&summary).unwrap();
+    assert_eq!(summary["verdict"], "pass", "only its validity is wanting");
+    assert_eq!(summary["validity"], "invalid");
+    let reasons = summary["validity_reasons"].to_string();
+    assert!(reasons.contains("other queues in the kernel"), "{reasons}");
     lab.assert_gone(&Default::default());
 }

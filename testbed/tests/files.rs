@@ -84,6 +84,31 @@ fn every_shipped_file_is_valid() {
 }
 
 #[test]
+fn a_check_says_what_presets_stand_for() {
+    let lab = Lab::new(
+        "
+name: NAME
+nodes: { a: { kind: host }, b: { kind: host }, c: { kind: host } }
+links:
+  - { endpoints: [a, b], preset: lan }
+  - { endpoints: [a, c], preset: lan, delay: 7ms }
+",
+    );
+    let file = lab.file();
+    let said = lab.ok(&["check", file.to_str().unwrap()]);
+    let lines: Vec<&str> = said.lines().skip(1).collect();
+    assert_eq!(lines.len(), 2, "{said}");
+    let of = |link: &str| {
+        *lines
+            .iter()
+            .find(|line| line.ends_with(&format!("({link})")))
+            .unwrap()
+    };
+    assert!(of("a--b").starts_with("  preset lan is delay "), "{said}");
+    assert!(of("a--c").contains("delay 7ms"), "what the link adds: {said}");
+}
+
+#[test]
 fn every_verb_explains_itself() {
     let verbs = [
         "init",

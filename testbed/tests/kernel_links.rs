@@ -49,9 +49,7 @@ fn the_kernel_carries_links_as_the_file_says() {
             assert_eq!(counters["drops"]["queue"], 0, "{link}");
         }
     }
-    let processes = lab.processes();
-    lab.ok(&["down"]);
-    lab.assert_gone(&processes);
+    lab.end();
 }
 
 #[test]

@@ -342,9 +342,7 @@ fn a_failing_command_shows_its_words_and_keep_leaves_the_lab() {
     assert_eq!(output.status.code(), Some(5), "{}", text(&output));
     assert_eq!(lab.json(&["ls", "--json"])[0]["state"], "failed");
     assert_eq!(lab.ok(&["exec", "a", "--", "hostname"]), "a\n");
-    let processes = lab.processes();
-    lab.ok(&["down"]);
-    lab.assert_gone(&processes);
+    lab.end();
 }
 
 #[test]
@@ -477,9 +475,7 @@ fn limits_hold_for_what_exec_starts() {
         serde_json::json!([]),
         "every limit could be set"
     );
-    let processes = lab.processes();
-    lab.ok(&["down"]);
-    lab.assert_gone(&processes);
+    lab.end();
 }
 
 #[test]

@@ -6,6 +6,7 @@ mod support;
 
 use std::hash::{BuildHasher, RandomState};
 use std::process::Output;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -37,7 +38,7 @@ links:
 const SCENARIO: &str = "
 topology: topology.yaml
 load:
-  - { name: users, from: user, to: n1, function: figlet, body: x, rate: 10/s, duration: 4s }
+  - { name: users, from: user, to: n1, function: figlet, body: x, rate: 10/s, duration: 1s }
 ";
 
 /// Counting what the whole machine has needs one test at a time.
@@ -46,18 +47,34 @@ fn alone() -> MutexGuard<'static, ()> {
     TURN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// One life of a lab whose supervisor dies at a step; 0: it lives. Returns what `up` said.
-fn life_that_ends_at(lab: &Lab, step: usize, steps: &std::path::Path) -> Output {
-    let up = lab
-        .command()
-        .args(["up", lab.file().to_str().unwrap()])
+/// What a verb does whose supervisor dies at a step, and notes the steps it passes in a file; 0: it lives.
+fn mortal(lab: &Lab, arguments: &[&str], step: usize, steps: &std::path::Path) -> Output {
+    lab.command()
+        .args(arguments)
         .env("DFAAS_TESTBED_DIE_AT", step.to_string())
         .env("DFAAS_TESTBED_STEPS", steps)
         .output()
-        .unwrap();
+        .unwrap()
+}
+
+/// The next command after the supervisor's death at a step: nothing is left.
+fn take_down(lab: &Lab, step: usize) {
     let down = lab.run(&["down", "--all"]);
     assert!(down.status.success(), "step {step}: {}", text(&down));
     lab.assert_gone(&Default::default());
+}
+
+/// The steps noted in a file; the last one is the one of that number, at which it died.
+fn passed(steps: &std::path::Path, number: usize) -> Vec<String> {
+    let noted = std::fs::read_to_string(steps).unwrap();
+    assert_eq!(noted.lines().count(), number, "it died at another step: {noted}");
+    noted.lines().map(str::to_owned).collect()
+}
+
+/// One life of a lab. Returns what `up` said.
+fn life_that_ends_at(lab: &Lab, step: usize, steps: &std::path::Path) -> Output {
+    let up = mortal(lab, &["up", lab.file().to_str().unwrap()], step, steps);
+    take_down(lab, step);
     up
 }
 
@@ -85,13 +102,7 @@ fn a_supervisor_may_die_at_every_step() {
     for number in 1..=steps.len() {
         let file = notes(&format!("to-{number}"));
         let up = life_that_ends_at(&lab, number, &file);
-        let passed = std::fs::read_to_string(&file).unwrap();
-        assert_eq!(
-            passed.lines().count(),
-            number,
-            "it died at another step: {passed}"
-        );
-        if !passed.contains("ready") {
+        if !passed(&file, number).iter().any(|step| step == "ready") {
             assert_eq!(up.status.code(), Some(5), "step {number}: {}", text(&up));
         }
     }
@@ -123,28 +134,16 @@ fn a_supervisor_may_die_at_every_step_of_apply() {
     let hosts = std::fs::read_to_string(lab.file()).unwrap();
     std::fs::write(&file, changed(&hosts)).unwrap();
     let life = |step: usize, steps: &std::path::Path| {
-        let up = lab
-            .command()
-            .args(["up", lab.file().to_str().unwrap()])
-            .env("DFAAS_TESTBED_DIE_AT", step.to_string())
-            .env("DFAAS_TESTBED_STEPS", steps)
-            .output()
-            .unwrap();
+        let up = mortal(&lab, &["up", lab.file().to_str().unwrap()], step, steps);
         assert!(up.status.success(), "step {step}: {}", text(&up));
-        let passed = std::fs::read_to_string(steps).unwrap().lines().count();
-        let apply = lab.run(&["apply", file.to_str().unwrap()]);
-        (passed, apply)
-    };
-    let down = |step: usize| {
-        let down = lab.run(&["down", "--all"]);
-        assert!(down.status.success(), "step {step}: {}", text(&down));
-        lab.assert_gone(&Default::default());
+        let before = std::fs::read_to_string(steps).unwrap().lines().count();
+        (before, lab.run(&["apply", file.to_str().unwrap()]))
     };
     let (first, apply) = life(0, &notes("whole"));
     assert!(apply.status.success(), "{}", text(&apply));
     let steps = std::fs::read_to_string(notes("whole")).unwrap();
     let steps: Vec<&str> = steps.lines().skip(first).collect();
-    down(0);
+    take_down(&lab, 0);
     for expected in [
         "links detached",
         "network withdrawn",
@@ -160,9 +159,8 @@ fn a_supervisor_may_die_at_every_step_of_apply() {
         let file = notes(&format!("to-{step}"));
         let (_, apply) = life(step, &file);
         assert_ne!(apply.status.code(), Some(0), "step {step}: {}", text(&apply));
-        let passed = std::fs::read_to_string(&file).unwrap();
-        assert_eq!(passed.lines().count(), step, "it died at another step: {passed}");
-        down(step);
+        passed(&file, step);
+        take_down(&lab, step);
     }
 }
 
@@ -192,30 +190,44 @@ fn a_supervisor_may_die_at_any_moment() {
     }
 }
 
+/// One run whose supervisor dies at a step; 0: it lives. Returns what the run said and the file of its steps, which goes
+/// with the lab.
+fn run_that_dies_at(step: usize) -> (Lab, Output, std::path::PathBuf) {
+    let lab = Lab::new(FEDERATION);
+    let scenario = lab.directory.path().join("scenario.yaml");
+    std::fs::write(&scenario, SCENARIO).unwrap();
+    let [out, steps] = ["run", "steps"].map(|name| lab.directory.path().join(name));
+    let arguments = ["run", scenario.to_str().unwrap(), "--out", out.to_str().unwrap()];
+    let run = mortal(&lab, &arguments, step, &steps);
+    take_down(&lab, step);
+    (lab, run, steps)
+}
+
+/// Most of a run's time is spent waiting, so some lives go on side by side.
 #[test]
-fn a_supervisor_may_die_during_a_run() {
+fn a_supervisor_may_die_at_every_step_of_a_run() {
     if !federation() {
         return;
     }
     let _alone = alone();
-    let lab = Lab::new(FEDERATION);
-    let scenario = lab.directory.path().join("scenario.yaml");
-    std::fs::write(&scenario, SCENARIO).unwrap();
-    for number in 0..3 {
-        let out = lab.directory.path().join(format!("run-{number}"));
-        let arguments = ["run", scenario.to_str().unwrap(), "--out", out.to_str().unwrap()];
-        let run = lab.spawn(&arguments);
-        wait_for("the lab runs", || {
-            lab.state().join(&lab.name).join("control.sock").exists()
-        });
-        std::thread::sleep(Duration::from_micros(RandomState::new().hash_one(0) % 4_000_000));
-        kill_supervisor(&lab);
-        let output = run.wait_with_output().unwrap();
-        assert_ne!(output.status.code(), Some(0), "{}", text(&output));
-        let down = lab.run(&["down", "--all"]);
-        assert!(down.status.success(), "{}", text(&down));
-        lab.assert_gone(&Default::default());
-    }
+    let (_lab, run, steps) = run_that_dies_at(0);
+    assert!(run.status.success(), "{}", text(&run));
+    let steps = std::fs::read_to_string(steps).unwrap();
+    assert!(steps.contains("service started"), "{steps}");
+    let next = AtomicUsize::new(1);
+    let lives = || {
+        loop {
+            let number = next.fetch_add(1, Ordering::Relaxed);
+            if number > steps.lines().count() {
+                return;
+            }
+            let (_lab, run, file) = run_that_dies_at(number);
+            // From there on it is the run itself that cleans up, and nothing is missed.
+            let is_over = passed(&file, number).iter().any(|step| step == "end begun");
+            assert!(is_over || !run.status.success(), "step {number}: {}", text(&run));
+        }
+    };
+    std::thread::scope(|scope| (0..4).for_each(|_| drop(scope.spawn(lives))));
 }
 
 /// Kills the supervisor, if it has not ended just now.

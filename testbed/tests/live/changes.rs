@@ -157,9 +157,7 @@ fn nodes_and_links_come_and_go_and_the_rest_goes_on() {
     assert_eq!(node("c"), None);
     assert_eq!(node("a").unwrap(), a);
     assert_eq!(ping(&lab, "a", "b", 1).len(), 1);
-    let processes = lab.processes();
-    lab.ok(&["down"]);
-    lab.assert_gone(&processes);
+    lab.end();
 }
 
 #[test]
@@ -269,9 +267,7 @@ fn a_client_keeps_its_address_at_another_access_point() {
     );
     assert!(fastest(&lab, "far", "user") >= 30.0);
     assert!(refused(&lab, 5, &["move", "user", "alone"]).contains("another network"));
-    let processes = lab.processes();
-    lab.ok(&["down"]);
-    lab.assert_gone(&processes);
+    lab.end();
 }
 
 const TWO_NETWORKS: &str = "
@@ -347,7 +343,5 @@ fn a_client_in_another_network_is_reached_by_the_address_it_has() {
         !route.contains("10.0.0.1 "),
         "nothing of the visit is left: {route}"
     );
-    let processes = lab.processes();
-    lab.ok(&["down"]);
-    lab.assert_gone(&processes);
+    lab.end();
 }

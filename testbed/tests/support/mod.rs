@@ -178,6 +178,13 @@ impl Lab {
         self.ok(&["up", self.file().to_str().unwrap()]);
     }
 
+    /// Takes the lab down and asserts that nothing is left of it.
+    pub fn end(&self) {
+        let processes = self.processes();
+        self.ok(&["down"]);
+        self.assert_gone(&processes);
+    }
+
     pub fn spawn(&self, arguments: &[&str]) -> Child {
         self.command()
             .args(arguments)

@@ -26,7 +26,7 @@ pub mod paths {
     /// `POST /v1/nodes/NODE/stop`, `start`, `restart`, `kill`, `pause` and `resume` do that to the node and answer with it
     /// ([`crate::NodeInfo`]); `?ready=true` waits after a start until the node's functions answer.
     ///
-    /// `POST /v1/nodes/NODE/move?to=SWITCH` moves a client's link there, after `gap=SECONDS` without a carrier, and answers
+    /// `POST /v1/nodes/NODE/move?to=NODE` moves a client's link there, after `gap=SECONDS` without a carrier, and answers
     /// with the link ([`crate::LinkInfo`]).
     ///
     /// `PATCH /v1/nodes/NODE/limits` takes an object of limits by the keys and units of a topology file
@@ -50,4 +50,6 @@ pub mod paths {
     /// `GET`: the partitions in force ([`crate::Partition`]). `POST`: makes one. `DELETE`: ends the one in the body, or
     /// all without a body. Each answers with those in force.
     pub const PARTITIONS: &str = "/v1/partitions";
+    /// `POST`: traces and patterns that links replay begin anew, now.
+    pub const REPLAYS: &str = "/v1/replays";
 }

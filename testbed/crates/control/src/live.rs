@@ -56,7 +56,7 @@ impl Client {
         self.stream(&path).await
     }
 
-    /// Moves a client's link to another switch, after `gap` without a carrier, and returns the link.
+    /// Moves a client's link to another switch or node, after `gap` without a carrier, and returns the link.
     ///
     /// # Errors
     /// Unknown nodes, or a client that cannot move there.
@@ -78,6 +78,14 @@ impl Client {
     pub async fn apply(&self, topology: &Topology, dry_run: bool) -> Result<Vec<Change>, ControlError> {
         let path = format!("{}?dry_run={dry_run}", paths::APPLY);
         self.json("POST", &path, self.body(topology)?).await
+    }
+
+    /// Lets the traces and patterns that links replay begin anew, now.
+    ///
+    /// # Errors
+    /// When the supervisor does not answer.
+    pub async fn begin_replays(&self) -> Result<(), ControlError> {
+        self.json("POST", paths::REPLAYS, None).await
     }
 
     /// The partitions in force.

@@ -47,6 +47,9 @@ pub struct LabDetail {
     /// How the user-space link engine is scheduled: `fifo`, `normal`, or absent when no link uses it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub engine_scheduling: Option<String>,
+    /// Upper bounds of the buckets in which `statistics` of links count lateness, in nanoseconds; one more bucket is above.
+    #[serde(default)]
+    pub lateness_bounds: Vec<u64>,
     /// Nodes in the order of the topology file.
     pub nodes: Vec<NodeInfo>,
     /// Links in the order of the topology file; empty when the caller did not want them.
@@ -169,6 +172,9 @@ pub struct LinkInfo {
     pub forward: serde_json::Map<String, serde_json::Value>,
     /// Impairments from the second end to the first.
     pub backward: serde_json::Map<String, serde_json::Value>,
+    /// A digest of the kernel's queues on the link's way, read back from the kernel: it changes only with them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub queues: Option<String>,
     /// Counters of the backend, per direction, where it has any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub statistics: Option<serde_json::Value>,

@@ -38,6 +38,12 @@ pub trait LabFactory: Send + Sync {
     /// What is missing.
     fn supports(&self, topology: &Topology, event: &Event) -> Result<(), String>;
 
+    /// It is t = 0: what the lab plays back by itself (traces on links) begins now.
+    fn begin<'a>(&'a self, lab: &'a str) -> BoxFuture<'a, Result<(), String>> {
+        let _ = lab;
+        Box::pin(async { Ok(()) })
+    }
+
     /// Carries out an event.
     fn act<'a>(&'a self, lab: &'a str, action: &'a EventAction) -> BoxFuture<'a, Result<(), String>>;
 

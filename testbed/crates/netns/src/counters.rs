@@ -68,16 +68,26 @@ impl Network {
         answers.iter().map(read).collect()
     }
 
+    /// Those of the queues alone, for [`Network::queue_settings`].
+    ///
+    /// # Errors
+    ///
+    /// When there is no such namespace, or the kernel refuses.
+    pub fn queues(&self, namespace: &str) -> Result<Counters, NetnsError> {
+        let mut counters = Counters::default();
+        for queue in self.queue_statistics(namespace)? {
+            counters.queues.entry(queue.interface).or_default().push(queue);
+        }
+        Ok(counters)
+    }
+
     /// All counters of a wire namespace, read in two requests, for [`Network::direction_counters`].
     ///
     /// # Errors
     ///
     /// When there is no such namespace, or the kernel refuses.
     pub fn counters(&self, namespace: &str) -> Result<Counters, NetnsError> {
-        let mut counters = Counters::default();
-        for queue in self.queue_statistics(namespace)? {
-            counters.queues.entry(queue.interface).or_default().push(queue);
-        }
+        let mut counters = self.queues(namespace)?;
         let (_, found) = self.find(namespace)?;
         let answers = found.netlink().dump(&list_interfaces())?;
         counters.interfaces = answers
@@ -99,20 +109,43 @@ impl Network {
         let (Some(source), Some(target)) = (index(from), index(to)) else {
             return DirectionCounters::default();
         };
-        let position = self.find(to.namespace).map(|(position, _)| position);
-        let before = position
-            .ok()
-            .and_then(|position| self.pair_before(position, target))
-            .map(|[first, _]| first);
         let mut found = DirectionCounters {
             offered: counters.interface(source)[0],
             delivered: counters.interface(target)[1],
             ..DirectionCounters::default()
         };
-        for interface in before.into_iter().chain([target]) {
+        for interface in self.queued_at(to, target) {
             counters.add_queues(interface, &mut found);
         }
         found
+    }
+
+    /// A digest of all queues through which packets leave by a midpoint: which there are, where, and with which parameters. It
+    /// is the same for as long as nobody changes them.
+    #[must_use]
+    pub fn queue_settings(&self, counters: &Counters, midpoint: Midpoint<'_>) -> u64 {
+        let Some(index) = self.interface_index(midpoint.namespace, midpoint.interface) else {
+            return 0;
+        };
+        let queues = self.queued_at(midpoint, index);
+        let queues = queues
+            .filter_map(|interface| counters.queues.get(&interface))
+            .flatten();
+        queues.fold(0, |sum: u64, queue| {
+            let place = u64::from(queue.handle) << 32 | u64::from(queue.parent);
+            // Added, as the kernel may list them in any order.
+            sum.wrapping_add((queue.settings ^ place).wrapping_mul(0x9e37_79b9_7f4a_7c15))
+        })
+    }
+
+    /// The interfaces in whose queues packets wait on their way out by a midpoint.
+    fn queued_at(&self, midpoint: Midpoint<'_>, index: u32) -> impl Iterator<Item = u32> + use<> {
+        let position = self.find(midpoint.namespace).map(|(position, _)| position);
+        let before = position
+            .ok()
+            .and_then(|position| self.pair_before(position, index))
+            .map(|[first, _]| first);
+        before.into_iter().chain([index])
     }
 }
 
@@ -199,6 +232,7 @@ mod tests {
             kind: kind.into(),
             handle: 0,
             parent: 0,
+            settings: 0,
             bytes: 0,
             packets: 0,
             drops,

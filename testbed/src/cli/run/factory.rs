@@ -85,6 +85,13 @@ impl LabFactory for Labs {
         Ok(())
     }
 
+    fn begin<'a>(&'a self, lab: &'a str) -> BoxFuture<'a, Result<(), String>> {
+        Box::pin(async move {
+            let begun = Self::client(lab).begin_replays().await;
+            begun.map_err(|error| error.to_string())
+        })
+    }
+
     fn act<'a>(&'a self, lab: &'a str, action: &'a EventAction) -> BoxFuture<'a, Result<(), String>> {
         Box::pin(async move {
             act(&Self::client(lab), action)

@@ -189,15 +189,29 @@ async fn under_load(
         start: start_instant,
         failure: None,
     };
+    let mut failure = None;
     tokio::select! {
         ended = course.run(stop) => ended?,
         () = sentinel.watch() => {}
+        text = not_begun(setting, start_instant) => {
+            let kind = FailureKind::Event;
+            failure = Some(Failure { kind, text });
+        }
     }
-    let failure = course.failure.take();
+    let failure = course.failure.take().or(failure);
     drop(course);
     driven.failure = failure;
     driven.sentinel = sentinel.conclude().await;
     Ok(())
+}
+
+/// Tells the lab at t = 0 that it is. Comes to an end only if that fails, with the reason.
+async fn not_begun(setting: Setting<'_>, start: Instant) -> String {
+    sleep_until(start).await;
+    match setting.factory.begin(&setting.lab.name).await {
+        Ok(()) => std::future::pending().await,
+        Err(reason) => format!("traces of links did not begin at t = 0: {reason}"),
+    }
 }
 
 /// Links that go up and down by themselves; the same in every repetition.

@@ -7,12 +7,18 @@ use serde_json::Value;
 use super::verdict::{Lateness, SentinelSummary};
 
 /// What every link does, and what was counted.
-pub(super) struct LinkStates(BTreeMap<String, LinkState>);
+pub(super) struct LinkStates {
+    links: BTreeMap<String, LinkState>,
+    /// Of the lab's histograms of lateness.
+    bounds: Vec<u64>,
+}
 
 struct LinkState {
     up: bool,
     forward: Value,
     backward: Value,
+    /// A digest of what the kernel itself says of the link's queues.
+    queues: Value,
     statistics: Value,
 }
 
@@ -26,30 +32,38 @@ impl LinkStates {
                 up: link.get("up")?.as_bool()?,
                 forward: part("forward"),
                 backward: part("backward"),
+                queues: part("queues"),
                 statistics: part("statistics"),
             };
             Some((link.get("name")?.as_str()?.to_owned(), state))
         });
-        Some(LinkStates(states.collect()))
+        let bounds = detail.get("lateness_bounds").and_then(Value::as_array);
+        Some(LinkStates {
+            links: states.collect(),
+            bounds: bounds.into_iter().flatten().filter_map(Value::as_u64).collect(),
+        })
     }
 
     /// What is not as it was, one sentence per link. Those that flap may be up or down.
     pub(super) fn differences(&self, before: &LinkStates, flapping: &HashSet<String>) -> Vec<String> {
         let changed = |(name, now): (&String, &LinkState)| {
-            let old = before.0.get(name)?;
+            let old = before.links.get(name)?;
             let what = if now.up != old.up && !flapping.contains(name) {
                 format!("is {}", if now.up { "up" } else { "down" })
             } else if now.forward != old.forward {
                 format!("is {} forward, not {}", text(&now.forward), text(&old.forward))
             } else if now.backward != old.backward {
                 format!("is {} backward, not {}", text(&now.backward), text(&old.backward))
+            } else if now.queues != old.queues && !now.queues.is_null() && !old.queues.is_null() {
+                "has other queues in the kernel than the lab gave it".to_owned()
             } else {
                 return None;
             };
             Some(format!("link {name} {what}"))
         };
-        let gone = before.0.keys().filter(|name| !self.0.contains_key(*name));
-        self.0
+        let gone = before.links.keys();
+        let gone = gone.filter(|name| !self.links.contains_key(*name));
+        self.links
             .iter()
             .filter_map(changed)
             .chain(gone.map(|name| format!("link {name} is gone")))
@@ -58,9 +72,9 @@ impl LinkStates {
 
     /// Takes the counters of the engine over; they only grow.
     pub(super) fn engine(&self, summary: &mut SentinelSummary) {
-        let mut lateness = Lateness::default();
+        let mut lateness = Lateness::with_bounds(&self.bounds);
         let (mut memory, mut refused, mut queue) = (0, 0, 0);
-        for state in self.0.values() {
+        for state in self.links.values() {
             for direction in ["forward", "backward"] {
                 let Some(counters) = state.statistics.get(direction) else {
                     continue;
@@ -124,6 +138,20 @@ mod tests {
         let none = LinkStates::read(&json!({ "links": [] })).unwrap();
         assert_eq!(told(&none, &lab("5ms", true)).len(), 2);
         assert!(LinkStates::read(&json!({ "name": "a lab of another kind" })).is_none());
+    }
+
+    #[test]
+    fn what_the_kernel_says_counts_also_where_the_lab_knows_of_nothing() {
+        let lab = |queues: &str| {
+            let link = json!({ "name": "a--b", "up": true, "forward": {}, "backward": {}, "queues": queues });
+            LinkStates::read(&json!({ "links": [link] })).unwrap()
+        };
+        let none = HashSet::new();
+        assert!(lab("12").differences(&lab("12"), &none).is_empty());
+        assert_eq!(
+            lab("13").differences(&lab("12"), &none),
+            ["link a--b has other queues in the kernel than the lab gave it"]
+        );
     }
 
     #[test]

@@ -5,28 +5,6 @@ use serde_json::Value;
 
 use crate::summary::Validity;
 
-/// Upper bounds of the engine's lateness buckets in nanoseconds, 1-2-5 to a second; one more bucket is above.
-const BOUNDS: [u64; 19] = [
-    1_000,
-    2_000,
-    5_000,
-    10_000,
-    20_000,
-    50_000,
-    100_000,
-    200_000,
-    500_000,
-    1_000_000,
-    2_000_000,
-    5_000_000,
-    10_000_000,
-    20_000_000,
-    50_000_000,
-    100_000_000,
-    200_000_000,
-    500_000_000,
-    1_000_000_000,
-];
 /// One packet in a hundred may leave this late, in milliseconds; …
 const LATE: f64 = 1.0;
 /// … later than this, delays are not what was asked.
@@ -47,17 +25,27 @@ const SLOW_ANSWER: f64 = 500.0;
 /// How late packets left the engine.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Lateness {
+    /// Upper bounds of the buckets in nanoseconds; one more bucket is above.
+    bounds: Vec<u64>,
     counts: Vec<u64>,
     maximum: u64,
 }
 
 impl Lateness {
-    /// Adds one direction's histogram. One of another shape than this program knows is left out.
+    /// Nothing yet, in buckets up to these bounds.
+    pub(super) fn with_bounds(bounds: &[u64]) -> Lateness {
+        Lateness {
+            bounds: bounds.to_vec(),
+            ..Lateness::default()
+        }
+    }
+
+    /// Adds one direction's histogram. One of another shape is left out.
     pub(super) fn add(&mut self, histogram: Option<&Value>) {
         let counts = histogram
             .and_then(|histogram| histogram.get("counts"))
             .and_then(Value::as_array);
-        let Some(counts) = counts.filter(|counts| counts.len() == BOUNDS.len() + 1) else {
+        let Some(counts) = counts.filter(|counts| counts.len() == self.bounds.len() + 1) else {
             return;
         };
         self.counts.resize(counts.len(), 0);
@@ -76,6 +64,7 @@ impl Lateness {
     fn since(&self, before: &[u64]) -> Lateness {
         let counts = self.counts.iter().enumerate();
         Lateness {
+            bounds: self.bounds.clone(),
             counts: counts
                 .map(|(place, count)| count.saturating_sub(before.get(place).copied().unwrap_or(0)))
                 .collect(),
@@ -87,10 +76,10 @@ impl Lateness {
     fn p99_ms(&self) -> f64 {
         let rank = (self.count() * 99).div_ceil(100);
         let mut seen = 0;
-        for (count, bound) in self.counts.iter().zip(BOUNDS) {
+        for (count, bound) in self.counts.iter().zip(&self.bounds) {
             seen += count;
             if seen >= rank {
-                return bound.min(self.maximum) as f64 / 1e6;
+                return (*bound).min(self.maximum) as f64 / 1e6;
             }
         }
         self.maximum as f64 / 1e6
@@ -250,8 +239,15 @@ mod tests {
 
     use super::*;
 
+    /// 1, 2, 5, 10 … microseconds, up to a second.
+    fn bounds() -> Vec<u64> {
+        let decades = (3..9).map(|zeros| 10_u64.pow(zeros));
+        let below = decades.flat_map(|decade| [1, 2, 5].map(|digit| digit * decade));
+        below.chain([1_000_000_000]).collect()
+    }
+
     fn histogram(counts: &[(usize, u64)], maximum: u64) -> Value {
-        let mut all = vec![0; BOUNDS.len() + 1];
+        let mut all = vec![0; bounds().len() + 1];
         for (place, count) in counts {
             all[*place] = *count;
         }
@@ -259,7 +255,7 @@ mod tests {
     }
 
     fn engine(summary: &mut SentinelSummary, counts: &[(usize, u64)]) {
-        let mut lateness = Lateness::default();
+        let mut lateness = Lateness::with_bounds(&bounds());
         lateness.add(Some(&histogram(counts, 30_000_000)));
         summary.take_engine(&lateness, 0, 0, 7);
     }

@@ -379,6 +379,7 @@ impl Lab {
             pid: i32::try_from(std::process::id()).unwrap_or(0),
             started: self.started.to_string(),
             log_directory: self.state_directory.logs(),
+            lateness_bounds: dfaas_wire::Lateness::BOUNDS.to_vec(),
             engine_scheduling: links.as_ref().and_then(Links::scheduling),
             nodes: nodes
                 .map(|(node, running)| self.node_info(&plan, node, &running))

@@ -314,6 +314,26 @@ impl Links {
         Ok(self.link_info(after, network, &self.read_counters(network)))
     }
 
+    /// Lets all that is replayed begin anew, now.
+    pub(crate) fn begin_replays(&self, topology: &Topology) -> Result<(), LabError> {
+        let Some(engine) = &self.engine else {
+            return Ok(()); // which replays all there is
+        };
+        for link in topology.links.iter().filter(|link| self.replays(&link.name)) {
+            let traces = topology.traces_of(link).into_iter();
+            for (trace, direction) in traces.zip([Direction::Forward, Direction::Backward]) {
+                if let Some(trace) = trace {
+                    engine.replay(&link.name, direction, Some(translate::replay(trace)))?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn replays(&self, link: &str) -> bool {
+        self.running.get(link).is_some_and(|running| running.replays)
+    }
+
     fn put(
         &mut self,
         topology: &Topology,
@@ -429,15 +449,16 @@ impl Links {
     fn read_counters(&self, network: &Network) -> Counters {
         let has_kernel_links = self.running.values().any(|it| it.carrier == Carrier::Tc);
         let engine = self.engine.iter().flat_map(Engine::statistics);
-        let kernel = has_kernel_links.then(|| network.counters(WIRE_NAMESPACE));
+        let kernel = if has_kernel_links {
+            network.counters(WIRE_NAMESPACE)
+        } else {
+            network.queues(WIRE_NAMESPACE)
+        };
         Counters {
             engine: engine.map(|it| (it.name.clone(), it)).collect(),
-            kernel: kernel.and_then(|read| {
-                read.inspect_err(
-                    |error| tracing::warn!(%error, "the kernel's counters of links cannot be read"),
-                )
-                .ok()
-            }),
+            kernel: kernel
+                .inspect_err(|error| tracing::warn!(%error, "the kernel's counters of links cannot be read"))
+                .ok(),
         }
     }
 
@@ -450,6 +471,13 @@ impl Links {
                 Some(kernel::statistics(&link.name, network, counters, midpoints))
             }
         }
+    }
+
+    /// Both ways; what the engine carries has queues there only if somebody else has put them.
+    fn queues(&self, link: &str, network: &Network, counters: &Counters) -> Option<String> {
+        let (midpoints, counters) = (self.midpoints_of(link).ok()?, counters.kernel.as_ref()?);
+        let [first, second] = midpoints.map(|midpoint| network.queue_settings(counters, midpoint));
+        Some(format!("{first:016x}{second:016x}"))
     }
 
     fn link_info(&self, link: &Link, network: &Network, counters: &Counters) -> LinkInfo {
@@ -467,6 +495,7 @@ impl Links {
             up: running.is_some_and(|it| it.up),
             forward: translate::for_people(running.map_or(&link.forward, |it| &it.forward)),
             backward: translate::for_people(running.map_or(&link.backward, |it| &it.backward)),
+            queues: self.queues(&link.name, network, counters),
             statistics: statistics.and_then(|it| serde_json::to_value(it).ok()),
         }
     }

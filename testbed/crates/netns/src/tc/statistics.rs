@@ -2,7 +2,7 @@
 
 use netlink_packet_core::NLM_F_DUMP;
 
-use super::{TCA_KIND, header};
+use super::{TCA_KIND, TCA_OPTIONS, header};
 use crate::attribute::{find, read_text, read_u32, read_u64};
 use crate::netlink::Request;
 
@@ -26,6 +26,8 @@ pub struct QueueStatistics {
     pub handle: u32,
     /// The class it belongs to; all ones for the interface itself.
     pub parent: u32,
+    /// A digest of its parameters, which stays the same as long as nobody changes them.
+    pub settings: u64,
     /// Bytes sent, Ethernet headers included.
     pub bytes: u64,
     /// Packets sent.
@@ -64,6 +66,7 @@ pub(crate) fn read(answer: &[u8]) -> Option<QueueStatistics> {
         kind: find(attributes, TCA_KIND).map(read_text)?,
         handle: read_u32(answer, 8)?,
         parent: read_u32(answer, 12)?,
+        settings: digest(find(attributes, TCA_OPTIONS).unwrap_or_default()),
         bytes: read_u64(basic, 0).unwrap_or(0),
         // The 64-bit counter is there only once the other has overflowed.
         packets: packets.unwrap_or_else(|| read_u32(basic, 8).unwrap_or(0).into()),
@@ -71,6 +74,13 @@ pub(crate) fn read(answer: &[u8]) -> Option<QueueStatistics> {
         queued_bytes: queue(1),
         drops: queue(2),
         overlimits: queue(4),
+    })
+}
+
+/// FNV-1a (Fowler, Noll, Vo), 64 bit.
+fn digest(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
     })
 }
 
@@ -82,6 +92,7 @@ mod tests {
     fn answer(with_64_bits: bool) -> Vec<u8> {
         let mut attributes = Attributes::default();
         attributes.put_text(TCA_KIND, "tbf");
+        attributes.put(TCA_OPTIONS, &[1, 2, 3, 4]);
         attributes.nest(TCA_STATS2, |groups| {
             let mut basic = 5_000_u64.to_ne_bytes().to_vec();
             basic.extend_from_slice(&50_u32.to_ne_bytes());
@@ -108,6 +119,7 @@ mod tests {
             kind: "tbf".into(),
             handle: 0x2_0000,
             parent: u32::MAX,
+            settings: digest(&[1, 2, 3, 4]),
             bytes: 5_000,
             packets: 50,
             drops: 7,

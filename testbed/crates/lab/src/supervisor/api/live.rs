@@ -39,6 +39,7 @@ pub(super) fn routes() -> Router<Arc<Lab>> {
         )
         .route(paths::EVENTS, get(tell_events))
         .route(paths::READY, post(wait_ready))
+        .route(paths::REPLAYS, post(begin_replays))
         .route(
             paths::PARTITIONS,
             get(show_partitions).post(partition).delete(heal),
@@ -176,6 +177,14 @@ async fn wait_ready(
         Some(limit) => seconds(limit)?,
     };
     Ok(Json(ready::whole_lab(&lab, limit).await?))
+}
+
+async fn begin_replays(State(lab): State<Arc<Lab>>) -> Result<Json<()>, Refusal> {
+    let begun = blocking(move || {
+        let topology = lab.topology();
+        lab.with_all_links(|links| links.begin_replays(&topology))
+    });
+    begun.await.map(Json)
 }
 
 async fn show_partitions(State(lab): State<Arc<Lab>>) -> Json<Vec<Partition>> {
