@@ -15,6 +15,8 @@ if command -v go >/dev/null; then
   (cd ci/interop && go build -o /dev/null .) &
 fi
 
+ci/schemathesis.sh --install & # for the same reason; what is wrong is said when it is needed
+
 step "format and boundaries" # lints and documentation: ci/lint.sh
 cargo fmt --all --check
 ci/boundaries.sh

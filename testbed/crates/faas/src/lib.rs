@@ -19,6 +19,7 @@
 //! * Names of secrets cannot leave their directory in any request; a namespace that still has functions, and the default
 //!   one, cannot be removed.
 //! * `go_*` metrics are left out: this is no Go program.
+//! * The port of the gateway's metrics also has `/metrics/cadvisor`: what functions use, under cAdvisor's names.
 //! * `gateway_service_count` is exact at every scrape instead of up to five seconds old, and `invocationCount` counts
 //!   from the start of the platform.
 
