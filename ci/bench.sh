@@ -63,8 +63,10 @@ uname -srm
 printf '%s cores, %s, load %s\n' "$(nproc)" "$(awk '/MemTotal/ { printf "%.0f GiB", $2 / 1048576 }' /proc/meminfo)" "$(cut -d' ' -f1-3 /proc/loadavg)"
 
 if wanted labs; then
-  printf '\nwhole commands\n'
+  printf '\nwhole commands (targets: 3 nodes 5 s, 50 nodes 60 s up to ready; networks of 200 hosts 0.3 s up and 0.2 s down, of 1000\n2 s and 1 s)\n'
   up_and_down "3 dfaas nodes, up to ready" topologies/paper-star.yaml
+  printf 'name: bench-full\ndefaults: { dfaas: { functions: { figlet: { maxrate: 10 } } } }\ngenerate: { shape: star, count: 50, kind: dfaas, link: { delay: 5ms } }\n' >"$work/full.yaml"
+  runs=1 up_and_down "50 dfaas nodes, up to ready" "$work/full.yaml"
   for count in 200 1000; do
     star "$count" >"$work/star.yaml"
     up_and_down "$count hosts, delay on every link" "$work/star.yaml"
@@ -72,7 +74,7 @@ if wanted labs; then
 fi
 
 if wanted linear; then
-  printf '\nhow cost grows with the number of hosts (the supervisor once all are up)\n'
+  printf '\nhow cost grows with the number of hosts (the supervisor once all are up; targets: as long per host, 100 KiB per host, as many\nthreads)\n'
   smallest=
   between() { printf '%-34s supervisor: %s KiB resident, %s threads\n' "" "$(supervisor VmRSS)" "$(supervisor Threads)"; supervisor VmRSS >"$work/resident"; }
   for count in 100 500 2000; do
@@ -89,7 +91,8 @@ if wanted linear; then
 fi
 
 if wanted mininet; then
-  printf '\nthe same star of 200 in Mininet (Linux bridge, no impairment)\n'
+  printf '\nthe same star of 200 in Mininet (Linux bridge, no impairment; no target but to be faster)\n'
+  command -v mn >/dev/null || { [ "$(id -u)" -eq 0 ] && apt-get install -y -qq mininet >/dev/null 2>&1; } || true
   if command -v mn >/dev/null; then
     cat >"$work/star.py" <<'EOF'
 import time
@@ -115,13 +118,13 @@ EOF
 fi
 
 if wanted engine; then
-  printf '\nlink engine, one TCP flow, 5 ms each way, against a raw veth pair (in turn)\n'
+  printf '\nlink engine, one TCP flow, 5 ms each way, against a raw veth pair (in turn; targets: 70 %% of it, 55 %% under SCHED_FIFO)\n'
   target/release/examples/throughput tcp
   if command -v setpriv >/dev/null; then
     echo "without SCHED_FIFO:"
     setpriv --bounding-set -sys_nice --inh-caps -sys_nice target/release/examples/throughput tcp
   fi
-  printf '\nlink engine, everything else\n'
+  printf '\nlink engine, everything else (targets: delay 0.1 ms off in the mean, 0.5 ms at p99, idle, all processors busy and at 2 Gbit/s;\n200 links: 40 %% of a core at 50 packets/s, 1 ms late at p99 with 1 Mbit/s and 20 ms each; rate 1 %% off from 1 Mbit/s to 1 Gbit/s)\n'
   target/release/examples/throughput delay links rate flood cycle
 fi
 

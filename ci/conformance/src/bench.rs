@@ -41,12 +41,14 @@ impl From<LabError> for Refusal {
     }
 }
 
+/// How late the middle one of many packets may be, in milliseconds.
+pub(crate) const LATENESS: f64 = 0.5;
+
 /// What all cases share.
 #[derive(Debug)]
 pub(crate) struct Bench {
     backend: Backend,
     features: KernelFeatures,
-    emulated_clock: bool,
 }
 
 /// A packet-delivery trace that every topology may name: one opportunity each five milliseconds.
@@ -67,22 +69,12 @@ impl Loader for Text {
 }
 
 impl Bench {
-    pub(crate) fn new(backend: Backend, features: KernelFeatures, emulated_clock: bool) -> Bench {
-        Bench {
-            backend,
-            features,
-            emulated_clock,
-        }
+    pub(crate) fn new(backend: Backend, features: KernelFeatures) -> Bench {
+        Bench { backend, features }
     }
 
     pub(crate) fn is_wire(&self) -> bool {
         self.backend == Backend::Wire
-    }
-
-    /// How late the middle one of many packets may be, in milliseconds. On an emulated processor a timer alone takes
-    /// that long.
-    pub(crate) fn lateness(&self) -> f64 {
-        if self.emulated_clock { 3.0 } else { 0.5 }
     }
 
     /// A link that impairs what `a` sends by these keys of a topology file, written as in `{ delay: 5ms }`; what `b`

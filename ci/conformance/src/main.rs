@@ -49,9 +49,6 @@ struct Arguments {
     /// Who carries the links out.
     #[arg(long, value_enum)]
     backend: Backend,
-    /// Timers and clocks are those of an emulated machine: the middle of the delays may be late by some milliseconds.
-    #[arg(long)]
-    emulated_clock: bool,
     /// Also what takes long or needs a machine with nothing else to do: rates up to 1 Gbit/s.
     #[arg(long)]
     full: bool,
@@ -69,7 +66,7 @@ fn main() -> ExitCode {
             return ExitCode::from(3);
         }
     };
-    let bench = Bench::new(arguments.backend, features, arguments.emulated_clock);
+    let bench = Bench::new(arguments.backend, features);
     let mut table = Table::begin(arguments.backend.name());
     for case in cases::all(arguments.full) {
         let is_chosen = |wanted: &String| case.name.contains(wanted.as_str());

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use dfaas_model::JitterDistribution;
 
-use crate::bench::{Bench, Refusal};
+use crate::bench::{Bench, LATENESS, Refusal};
 use crate::statistics::{correlated_binomial, moments, quantile, quantile_range};
 use crate::table::Row;
 use crate::traffic::{Outcome, Stream, send};
@@ -37,7 +37,7 @@ pub(super) fn constant(bench: &Bench) -> Result<Vec<Row>, Refusal> {
     let mut rows = Vec::new();
     for asked in [5.0, 80.0] {
         let delays = stream(bench, &format!("delay: {asked}ms"), 400)?.sorted_delays();
-        let bounds = [asked, asked + bench.lateness()];
+        let bounds = [asked, asked + LATENESS];
         rows.push(Row::between(
             "shortest, ms",
             asked,
@@ -70,7 +70,7 @@ fn distribution(bench: &Bench, shape: JitterDistribution, more: &str) -> Result<
             &what,
             asked,
             quantile(&delays, place),
-            [low, high + bench.lateness()],
+            [low, high + LATENESS],
         ));
     }
     // For people: late packets of a busy machine would spoil both, so the quantiles are what is judged.

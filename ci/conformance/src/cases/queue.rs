@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::socket::{setsockopt, sockopt};
 
-use crate::bench::{Bench, End, HEADERS, Refusal, TestLink};
+use crate::bench::{Bench, End, HEADERS, LATENESS, Refusal, TestLink};
 use crate::statistics::quantile;
 use crate::table::Row;
 use crate::traffic::{Outcome, Stream, send, start};
@@ -120,7 +120,7 @@ pub(super) fn tcp_fills_it(bench: &Bench) -> Result<Vec<Row>, Refusal> {
             "longest wait, ms",
             105,
             quantile(&delays, 1.0),
-            [80.0, 110.0 + bench.lateness()],
+            [80.0, 110.0 + LATENESS],
         ),
         Row::between(
             "middle wait, ms",

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::bench::{Bench, Refusal, TRACE};
+use crate::bench::{Bench, LATENESS, Refusal, TRACE};
 use crate::statistics::quantile;
 use crate::table::Row;
 use crate::traffic::{Stream, send};
@@ -36,7 +36,6 @@ pub(super) fn pattern(bench: &Bench) -> Result<Vec<Row>, Refusal> {
         .sum();
     let longest = gaps.iter().copied().fold(0.0, f64::max);
     let error = 6.0 * longest / whole;
-    let lateness = bench.lateness();
     Ok(vec![
         Row::between("packets", 600, delays.len() as f64, [600.0, 600.0]),
         Row::between(
@@ -49,13 +48,13 @@ pub(super) fn pattern(bench: &Bench) -> Result<Vec<Row>, Refusal> {
             "middle of that, ms",
             20,
             quantile(&sorted, 0.25),
-            [20.0, 20.0 + lateness],
+            [20.0, 20.0 + LATENESS],
         ),
         Row::between(
             "middle of the other, ms",
             60,
             quantile(&sorted, 0.75),
-            [60.0, 60.0 + lateness],
+            [60.0, 60.0 + LATENESS],
         ),
     ])
 }
