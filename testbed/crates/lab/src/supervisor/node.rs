@@ -393,7 +393,11 @@ fn start_init(lab: &Arc<Lab>, name: &str, inner: &Arc<Mutex<Inner>>) -> Result<N
     let reference = {
         let mut inner = lock(inner);
         if inner.cgroup.is_none() {
-            inner.cgroup = Some(Arc::new(make_cgroup(lab, &node.name, &inner.limits)?));
+            let cgroup = make_cgroup(lab, &node.name, &inner.limits)?;
+            if node.kind == NodeKind::Dfaas {
+                cgroup.hand_down(); // for its functions
+            }
+            inner.cgroup = Some(Arc::new(cgroup));
         }
         inner.cgroup.as_ref().map(|cgroup| cgroup.reference().clone())
     };

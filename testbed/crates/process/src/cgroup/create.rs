@@ -44,6 +44,20 @@ pub(super) fn create(
     Ok((reference, not_applied))
 }
 
+/// Hands every controller that limits something down to a cgroup of version 2. One that cannot be is missed by whoever
+/// wants a limit below.
+pub(super) fn hand_down(reference: &CgroupReference) {
+    let Some(directory) = reference.directory(Hierarchy::Unified) else {
+        return;
+    };
+    // Memory first: it is refused where there are processes, the others would make the cgroup unfit for them.
+    for controller in [Hierarchy::Memory, Hierarchy::Cpu, Hierarchy::Pids] {
+        if !has_controller(&directory.base, controller) || enable(controller, directory).is_err() {
+            return;
+        }
+    }
+}
+
 /// Changes the limits that differ; returns those that could not be changed.
 pub(super) fn change(
     hierarchies: &Hierarchies,
@@ -134,11 +148,11 @@ fn enable(controller: Hierarchy, leaf: &CgroupDirectory) -> Result<(), String> {
         {
             continue;
         }
-        let hand_down = || files::write(directory, "cgroup.subtree_control", &format!("+{controller}"));
-        let mut handed = hand_down();
-        if is_busy(&handed) && directory == leaf.base && is_own_root() {
-            handed = step_aside(directory).and_then(|()| hand_down());
+        if directory == leaf.base && is_own(directory) {
+            step_aside(directory)
+                .map_err(|error| format!("cannot empty {}: {error}", directory.display()))?;
         }
+        let handed = files::write(directory, "cgroup.subtree_control", &format!("+{controller}"));
         handed.map_err(|error| {
             let hint = match error.raw_os_error() {
                 Some(libc::EBUSY) => " (processes live in this cgroup itself)",
@@ -153,19 +167,20 @@ fn enable(controller: Hierarchy, leaf: &CgroupDirectory) -> Result<(), String> {
     Ok(())
 }
 
-fn is_busy(result: &io::Result<()>) -> bool {
-    let code = result.as_ref().err().and_then(io::Error::raw_os_error);
-    code == Some(libc::EBUSY)
-}
-
-/// Whether the cgroup that this process sees as the topmost is its own: then all in it belong to the same node or
-/// container, and may be moved.
-fn is_own_root() -> bool {
+/// Whether a directory is the cgroup of this process' own node or container, which is the topmost it sees but not that of
+/// the machine: all in it belong together, and may be moved.
+fn is_own(directory: &Path) -> bool {
     let own = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
-    own.lines().any(|line| line == "0::/")
+    // The machine's topmost has no type.
+    directory.join("cgroup.type").exists()
+        && own
+            .lines()
+            .any(|line| line == "0::/" || line == format!("0::/{ASIDE}"))
 }
 
-/// Moves the processes of a cgroup to one below it. What is born meanwhile is found by the next look.
+/// Moves the processes of a cgroup to one below it. What is born meanwhile is found by the next look. With processes in
+/// it, handing down some controllers (cpu, pids) would work, and make all below it unfit for the others (cgroups(7),
+/// "threaded").
 fn step_aside(directory: &Path) -> io::Result<()> {
     const LOOKS: u32 = 20;
     let aside = directory.join(ASIDE);
@@ -226,6 +241,20 @@ mod tests {
         assert_eq!(read("lab/node/pids.max"), "10");
         assert!(read("cgroup.subtree_control").contains("+pids"));
         assert!(read("lab/cgroup.subtree_control").contains("+pids"));
+    }
+
+    #[test]
+    fn controllers_are_handed_down_to_a_cgroup_without_limits() {
+        let (root, hierarchies) = unified("cpu memory pids\n");
+        let (reference, _) = create(&hierarchies, "lab/node", &Limits::default()).expect("valid path");
+        let read = |path: &str| fs::read_to_string(root.path().join(path)).expect("file");
+        assert_eq!(read("lab/cgroup.subtree_control"), "");
+        hand_down(&reference);
+        // A real control file keeps both; this one shows the last.
+        for directory in ["", "lab/"] {
+            assert!(read(&format!("{directory}cgroup.subtree_control")).starts_with("+pids"));
+        }
+        hand_down(&CgroupReference::default());
     }
 
     #[test]

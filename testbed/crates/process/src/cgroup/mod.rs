@@ -93,6 +93,12 @@ impl Cgroup {
         &self.reference
     }
 
+    /// Lets cgroups below it have limits of their own, which version 2 allows only where every cgroup above hands the
+    /// controllers down. Nothing to do for version 1.
+    pub fn hand_down(&self) {
+        create::hand_down(&self.reference);
+    }
+
     /// What its processes, and those below, use at the moment.
     pub fn usage(&self) -> Usage {
         usage::read(&self.reference)

@@ -86,7 +86,8 @@ fn membership() {
 pub(crate) fn limit_inside() -> ExitCode {
     let limits = Limits {
         memory_bytes: Some(32 << 20),
-        ..Limits::default()
+        cpus: Some(0.5),
+        pids: Some(100),
     };
     let (cgroup, not_applied) = Cgroup::create("inner/function", &limits).expect("cgroup");
     assert_eq!(not_applied, []);
@@ -100,11 +101,9 @@ pub(crate) fn limit_inside() -> ExitCode {
 
 fn limited_inside() {
     let place = Place::new();
-    let limits = Limits {
-        memory_bytes: Some(64 << 20),
-        ..Limits::default()
-    };
-    let cgroup = create("n1", &limits);
+    // Without limits of its own.
+    let cgroup = create("n1", &Limits::default());
+    cgroup.hand_down();
     let mut spec = place.spec("n1");
     spec.cgroup = Some(cgroup.reference().clone());
     spec.privileges = Privileges::Namespaces;
