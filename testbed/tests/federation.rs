@@ -4,6 +4,7 @@
 mod support;
 
 use std::io::{Read, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
@@ -224,6 +225,58 @@ fn a_service_that_dies_at_start_is_named_with_its_last_words() {
         "{message}"
     );
     lab.assert_gone(&Default::default());
+}
+
+/// What another agent does at least: it tells HAProxy of a function through the API that the original uses.
+const OTHER_AGENT: &str = r#"#!/bin/sh
+configuration="global
+    log stdout format raw local0 notice
+defaults
+    mode http
+    timeout connect 5s
+    timeout client 60s
+    timeout server 60s
+frontend fe_main
+    bind *:80
+    http-request track-sc1 dst_port table st_users_func_figlet
+    default_backend be_figlet
+backend be_figlet
+    server openfaas-local $AGENT_OPENFAAS_HOST:$AGENT_OPENFAAS_PORT
+backend st_users_func_figlet
+    stick-table type integer size 10 expire 60s store http_req_cnt,http_req_rate(1s)
+"
+until curl -sf -u "$AGENT_DATAPLANEAPI_USER:$AGENT_DATAPLANEAPI_PASSWORD" -H 'Content-Type: text/plain' --data-binary "$configuration" \
+  "http://$AGENT_DATAPLANEAPI_HOST:$AGENT_DATAPLANEAPI_PORT/v3/services/haproxy/configuration/raw?skip_version=true"; do sleep 0.1; done
+exec sleep 1000
+"#;
+
+#[test]
+fn another_agent_reaches_haproxy_through_the_api_of_the_original() {
+    if !federation() {
+        return;
+    }
+    let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("other-agent-{}", std::process::id()));
+    std::fs::write(&program, OTHER_AGENT).unwrap();
+    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let lab = Lab::new(&format!(
+        "name: NAME\nnodes:\n  n1:\n    kind: dfaas\n    functions: {{ figlet: {{}} }}\n    agent: {{ binary: {}, openfaas_port: 8090 }}\n",
+        program.display()
+    ));
+    lab.up();
+    let banner = lab.ok(&["invoke", "n1", "figlet", "-d", "Hi"]);
+    assert!(banner.contains("_   _ _"), "figlet's banner: {banner}");
+    let entries =
+        "http://127.0.0.1:5555/v3/services/haproxy/runtime/stick_tables/st_users_func_figlet/entries";
+    let entries = lab.ok(&["exec", "n1", "--", "curl", "-s", "-u", "admin:admin", entries]);
+    let entries: serde_json::Value = serde_json::from_str(&entries).unwrap();
+    assert!(
+        entries[0]["http_req_cnt"].as_u64() >= Some(2),
+        "ready, and ours: {entries}"
+    );
+    let log = lab.ok(&["logs", "n1", "dataplane"]);
+    assert!(log.contains("serving the Data Plane API"), "{log}");
+    lab.ok(&["down"]);
+    std::fs::remove_file(program).unwrap();
 }
 
 #[test]

@@ -105,7 +105,7 @@ pub(crate) async fn start_nodes(
     try_join_all(agents.clone().map(|node| async {
         ready::functions_answer(lab, node).await?;
         let expected = reachable.get(node.name.as_str()).map_or(0, Vec::len);
-        ready::agent_knows_peers(lab, &node.name, expected).await
+        ready::agent_knows_peers(lab, node, expected).await
     }))
     .await?;
     Ok(agents.count())
@@ -169,9 +169,14 @@ async fn start_services(
     };
     running.ensure_init(lab).await?;
     for service in services {
+        if *service == Service::Agent
+            && let Some(api) = context.dataplane()
+        {
+            running.start_service(api).await?;
+        }
         running.start_service(context.specification(*service)?).await?;
         fault::step("service started");
-        ready::service_answers(lab, &node.name, *service).await?;
+        ready::service_answers(lab, node, *service).await?;
     }
     running.mark_running();
     Ok(())

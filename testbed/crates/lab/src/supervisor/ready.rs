@@ -14,22 +14,29 @@ use tokio::time::{Instant, sleep};
 
 use crate::error::LabError;
 use crate::supervisor::lab::{Lab, lock};
-use crate::supervisor::services::port;
+use crate::supervisor::services::{self, port};
 use crate::supervisor::{bring_up, probe};
 
 /// How long a node may take from its first service to ready. Fifty nodes on two cores need a good part of it.
 const LIMIT: Duration = Duration::from_secs(120);
+/// How long another agent has to live.
+const MOMENT: Duration = Duration::from_secs(1);
 /// Between two looks at a service that starts.
 const SERVICE_INTERVAL: Duration = Duration::from_millis(10);
 /// Between two calls of a function. A call that the node counts as load must not use up a small `maxrate`.
 const FUNCTION_INTERVAL: Duration = Duration::from_millis(200);
 
 /// Waits until a service that was just started answers.
-pub(crate) async fn service_answers(lab: &Lab, node: &str, service: Service) -> Result<(), LabError> {
+pub(crate) async fn service_answers(lab: &Lab, node: &Node, service: Service) -> Result<(), LabError> {
+    if service == Service::Agent && node.agent.binary.is_some() {
+        return stays(lab, &node.name).await;
+    }
+    let gateway = services::gateway_port(node);
+    let node = node.name.as_str();
     let network = network(lab, node)?;
     let (port, path) = match service {
         Service::Haproxy => (port::HAPROXY, "/"),
-        Service::Faas => (port::GATEWAY, "/healthz"),
+        Service::Faas => (gateway, "/healthz"),
         Service::Agent => (port::AGENT, "/metrics"),
         Service::NodeExporter => (port::NODE_EXPORTER, "/"),
         Service::Prometheus => (port::PROMETHEUS, "/-/ready"),
@@ -50,6 +57,16 @@ pub(crate) async fn service_answers(lab: &Lab, node: &str, service: Service) -> 
         }
         sleep(SERVICE_INTERVAL).await;
     }
+}
+
+/// Another agent need not answer anywhere; it has to live for a moment, and to tell HAProxy of the functions.
+async fn stays(lab: &Lab, node: &str) -> Result<(), LabError> {
+    let until = Instant::now() + MOMENT;
+    while Instant::now() < until {
+        lab.check_services(node)?;
+        sleep(SERVICE_INTERVAL).await;
+    }
+    Ok(())
 }
 
 /// Waits until the lab and each of its nodes that runs is ready; returns how many agents know each other.
@@ -87,7 +104,7 @@ pub(crate) async fn whole_lab(lab: &Lab, limit: Duration) -> Result<usize, LabEr
             functions_answer(lab, node).await?;
             let known = peers.get(node.name.as_str()).into_iter().flatten();
             let expected = known.filter(|peer| running.contains(peer.peer_id.as_str()));
-            agent_knows_peers(lab, &node.name, expected.count()).await?;
+            agent_knows_peers(lab, node, expected.count()).await?;
             lock(&waiting).remove(&format!("node `{}`", node.name));
             Ok::<_, LabError>(())
         }))
@@ -151,7 +168,12 @@ pub(crate) async fn functions_answer(lab: &Lab, node: &Node) -> Result<(), LabEr
 }
 
 /// Waits until the node's agent knows `expected` other agents.
-pub(crate) async fn agent_knows_peers(lab: &Lab, node: &str, expected: usize) -> Result<(), LabError> {
+pub(crate) async fn agent_knows_peers(lab: &Lab, node: &Node, expected: usize) -> Result<(), LabError> {
+    if node.agent.binary.is_some() {
+        // Only ours says whom it knows.
+        return Ok(());
+    }
+    let node = node.name.as_str();
     let network = network(lab, node)?;
     let deadline = Instant::now() + LIMIT;
     loop {

@@ -5,7 +5,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use dfaas_agent_api::environment::names::NEIGHBOURS;
+use dfaas_agent_api::environment::names::{self, NEIGHBOURS};
+use dfaas_agent_api::environment::variable;
 use dfaas_agent_api::haproxy::{InitialSettings, initial_haproxy_configuration, sockets};
 use dfaas_model::{Node, PlannedNode, Service};
 use dfaas_process::{Restart, ServiceSpec};
@@ -52,6 +53,14 @@ const MAXIMUM_RATE_LABEL: &str = "dfaas.maxrate";
 const TIMEOUT_LABEL: &str = "dfaas.timeout_ms";
 /// Where programs are looked for inside a node.
 pub(crate) const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// Where a node's gateway listens. Another agent may need 8080 for itself, as the original does, and then says where it looks
+/// for the gateway.
+pub(crate) fn gateway_port(node: &Node) -> u16 {
+    let other = node.agent.binary.is_some();
+    let wanted = node.agent.env.get(names::OPENFAAS_PORT).filter(|_| other);
+    wanted.and_then(|port| port.parse().ok()).unwrap_or(port::GATEWAY)
+}
 
 /// Another agent that a node's agent can reach.
 #[derive(Debug, Clone)]
@@ -120,7 +129,7 @@ impl ServiceContext<'_> {
         let mut command = vec![format!("{NODE_PROGRAMS}/dfaas-faas")];
         let mut option = |name: &str, value: &str| command.extend([format!("--{name}"), value.to_owned()]);
         option("bind", "0.0.0.0");
-        option("gateway-port", &port::GATEWAY.to_string());
+        option("gateway-port", &gateway_port(self.node).to_string());
         option("metrics-port", &port::GATEWAY_METRICS.to_string());
         option("provider-port", &port::PROVIDER.to_string());
         option("deploy", DEPLOYMENTS);
@@ -162,6 +171,13 @@ impl ServiceContext<'_> {
         self.service("agent", vec![program], self.agent_environment(), files)
     }
 
+    /// What another agent reaches HAProxy through, as the original does; ours needs none.
+    pub(crate) fn dataplane(&self) -> Option<ServiceSpec> {
+        self.node.agent.binary.as_ref()?;
+        let command = [format!("{NODE_PROGRAMS}/dfaas-agent"), "dataplane".to_owned()];
+        Some(self.service("dataplane", command.into(), self.agent_environment(), Vec::new()))
+    }
+
     /// The agent's whole configuration: what this node gives it, then what the topology says.
     fn agent_environment(&self) -> BTreeMap<String, String> {
         let address = self.planned.address.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
@@ -190,7 +206,7 @@ impl ServiceContext<'_> {
         set("AGENT_BOOTSTRAP_NODES", (!bootstrap.is_empty()).to_string());
         set("AGENT_BOOTSTRAP_NODES_LIST", bootstrap.join(","));
         set("AGENT_OPENFAAS_HOST", "127.0.0.1".to_owned());
-        set("AGENT_OPENFAAS_PORT", port::GATEWAY.to_string());
+        set("AGENT_OPENFAAS_PORT", gateway_port(self.node).to_string());
         set("AGENT_HTTPSERVER_HOST", "127.0.0.1".to_owned());
         set("AGENT_HTTPSERVER_PORT", port::AGENT.to_string());
         set("AGENT_HAPROXY_CONFIG_FILE", HAPROXY_CONFIGURATION.to_owned());
@@ -199,6 +215,18 @@ impl ServiceContext<'_> {
             "AGENT_HAPROXY_MASTER_SOCK_PATH",
             format!("unix://{}", sockets::MASTER),
         );
+        if self.node.agent.binary.is_some() {
+            // The defaults of the API, which another agent need not know.
+            for name in [
+                names::DATAPLANEAPI_HOST,
+                names::DATAPLANEAPI_PORT,
+                names::DATAPLANEAPI_USER,
+                names::DATAPLANEAPI_PASSWORD,
+            ] {
+                let default = variable(name).map_or("", |variable| variable.default);
+                environment.insert(name.to_owned(), default.to_owned());
+            }
+        }
         if let Some(credentials) = &self.node.faas.basic_auth {
             environment.insert("AGENT_OPENFAAS_USER".to_owned(), credentials.user.clone());
             environment.insert("AGENT_OPENFAAS_PASS".to_owned(), credentials.password.clone());
