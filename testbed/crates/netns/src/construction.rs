@@ -11,7 +11,7 @@ use std::time::Instant;
 use crate::error::NetnsError;
 use crate::layout::{Interface, Layout};
 use crate::message::{self, End};
-use crate::namespace::{Namespace, create_each};
+use crate::namespace::{Namespace, Wanted, create_each};
 use crate::netlink::Request;
 use crate::offload::Features;
 use crate::spec::{BRIDGE, NamespaceRole, NamespaceSpec, NetworkSpec, VethSpec};
@@ -78,9 +78,17 @@ pub(crate) fn build(site: Site<'_>, there: There, extra: &NamespaceSpec) -> Resu
         .into_iter()
         .filter(|number| is_new[*number])
         .collect();
-    let wanted: Vec<&NamespaceSpec> = extra
+    let adopted = |wanted: usize| {
+        let mut adopted = site.spec.adopted.iter();
+        adopted.find_map(|(number, existing)| (*number == wanted).then_some(&**existing))
+    };
+    let nodes = order
+        .iter()
+        .map(|number| (&site.spec.namespaces[*number], adopted(*number)));
+    let wanted: Vec<Wanted<'_>> = extra
+        .map(|extra| (extra, None))
         .into_iter()
-        .chain(order.iter().map(|number| &site.spec.namespaces[*number]))
+        .chain(nodes)
         .collect();
     let extra = usize::from(extra.is_some());
     create_each(&wanted, |number, namespace| match number.checked_sub(extra) {

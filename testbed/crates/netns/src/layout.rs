@@ -72,6 +72,9 @@ impl Layout {
                 ));
             }
         }
+        for (position, _) in &spec.adopted {
+            name_of(spec, *position)?;
+        }
         for neighbour in &spec.neighbours {
             self.require(spec, places, neighbour.namespace, &neighbour.interface)?;
         }

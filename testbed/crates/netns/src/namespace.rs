@@ -11,7 +11,7 @@ use std::thread;
 
 use netns_rs::{Env, NetNs};
 use nix::mount::{MsFlags, mount};
-use nix::sched::{CloneFlags, unshare};
+use nix::sched::{CloneFlags, setns, unshare};
 
 use crate::error::NetnsError;
 use crate::message;
@@ -51,10 +51,13 @@ impl Namespace {
     }
 }
 
+/// A namespace to make, or one that is there already to take over.
+pub(crate) type Wanted<'a> = (&'a NamespaceSpec, Option<&'a OwnedFd>);
+
 /// Creates namespaces with the settings of their roles, and loopback up in nodes, on threads of their own. Meanwhile `made` gets
 /// each one, with its position in `specs`, on the calling thread: about in the order given, the first ones for sure before the last.
 pub(crate) fn create_each(
-    specs: &[&NamespaceSpec],
+    specs: &[Wanted<'_>],
     mut made: impl FnMut(usize, Namespace) -> Result<(), NetnsError>,
 ) -> Result<(), NetnsError> {
     let processors = thread::available_parallelism().map_or(1, NonZeroUsize::get);
@@ -68,7 +71,7 @@ pub(crate) fn create_each(
             // Such a thread ends up in the last namespace it made: it is never used for anything else.
             let builder = thread::Builder::new().name("netns-create".into());
             let worker = builder.spawn_scoped(scope, move || create_here(specs, next, &sender));
-            let first = specs.first().map_or("", |spec| spec.name.as_str());
+            let first = specs.first().map_or("", |(spec, _)| spec.name.as_str());
             workers.push(worker.map_err(|source| system("start a thread", first, source))?);
         }
         drop(sender);
@@ -88,14 +91,16 @@ pub(crate) fn create_each(
 
 /// Takes the next namespace to be made until there is none, or nobody takes the result.
 fn create_here(
-    specs: &[&NamespaceSpec],
+    specs: &[Wanted<'_>],
     next: &AtomicUsize,
     made: &Sender<(usize, Result<Namespace, NetnsError>)>,
 ) {
     let mut place: Option<(PathBuf, Settings)> = None;
     loop {
         let position = next.fetch_add(1, Ordering::Relaxed);
-        let Some(spec) = specs.get(position) else { return };
+        let Some((spec, existing)) = specs.get(position) else {
+            return;
+        };
         let mut create = || {
             let (directory, settings) = match &mut place {
                 Some(place) => place,
@@ -105,7 +110,10 @@ fn create_here(
                     none.insert((directory, settings))
                 }
             };
-            create(spec, position, directory, settings)
+            match existing {
+                None => create(spec, position, directory, settings),
+                Some(existing) => adopt(spec, existing, directory),
+            }
         };
         let outcome = create();
         let failed = outcome.is_err();
@@ -155,14 +163,33 @@ fn create(
     let descriptor = pin.file().try_clone();
     let descriptor = descriptor.map_err(|source| system("keep it open", &spec.name, source))?;
     pin.enter().map_err(failed)?;
-    let mut netlink = Netlink::open(&spec.name)?;
     settings.apply(&spec.name, spec.role)?;
+    finish(spec, descriptor.into())
+}
+
+/// Takes over a namespace that has another owner, who may have changed its settings.
+fn adopt(spec: &NamespaceSpec, existing: &OwnedFd, directory: &Path) -> Result<Namespace, NetnsError> {
+    let descriptor = existing
+        .try_clone()
+        .map_err(|source| system("keep it open", &spec.name, source))?;
+    setns(&descriptor, CloneFlags::CLONE_NEWNET)
+        .map_err(|errno| system("enter it", &spec.name, errno.into()))?;
+    // Settings of its own: those of the others remember what a new namespace starts with.
+    let mut settings = Settings::new(directory);
+    settings.allow_ipv6(&spec.name)?;
+    settings.apply(&spec.name, spec.role)?;
+    finish(spec, descriptor)
+}
+
+/// What every namespace gets, with the calling thread in it.
+fn finish(spec: &NamespaceSpec, descriptor: OwnedFd) -> Result<Namespace, NetnsError> {
+    let mut netlink = Netlink::open(&spec.name)?;
     if let NamespaceRole::Node { .. } = spec.role {
         netlink.execute(&[message::set_up(1, "lo", true)])?;
     }
     Ok(Namespace {
         name: spec.name.clone(),
-        descriptor: descriptor.into(),
+        descriptor,
         netlink: Mutex::new(netlink),
     })
 }

@@ -1,6 +1,8 @@
 //! The description of a network, as plain data.
 
 use std::net::IpAddr;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
 
 use ipnet::IpNet;
 
@@ -22,6 +24,9 @@ pub struct NetworkSpec {
     pub routes: Vec<RouteSpec>,
     /// Permanent neighbour entries (ARP and neighbour discovery).
     pub neighbours: Vec<NeighbourSpec>,
+    /// Namespaces that somebody else made and keeps, such as a container's, by their position in `namespaces`: they get the
+    /// settings of their role and everything above, instead of new ones.
+    pub adopted: Vec<(usize, Arc<OwnedFd>)>,
 }
 
 /// One namespace.

@@ -1,5 +1,6 @@
 //! What is there after creation.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use dfaas_netns::{
@@ -7,7 +8,7 @@ use dfaas_netns::{
 };
 
 use crate::support::{
-    FIRST_NODE, SOON, WIRE, assert_passes, joined_star, midpoint, pair, privileged, star, udp,
+    FIRST_NODE, SOON, WIRE, assert_passes, join_star, joined_star, midpoint, pair, privileged, star, udp,
 };
 
 #[test]
@@ -52,6 +53,47 @@ fn a_static_neighbour_is_not_resolved() {
         "{entry}"
     );
     network.close(SOON).unwrap();
+}
+
+#[test]
+fn a_namespace_that_somebody_else_keeps_is_adopted_and_stays() {
+    let Some(_guard) = privileged() else { return };
+    let node = NamespaceSpec {
+        name: "elsewhere".into(),
+        role: NamespaceRole::Node { forward: true },
+    };
+    let owner = Network::create(&NetworkSpec {
+        namespaces: vec![node],
+        ..NetworkSpec::default()
+    })
+    .unwrap();
+    let namespace = owner
+        .namespace("elsewhere")
+        .unwrap()
+        .try_clone_to_owned()
+        .unwrap();
+    // As an engine leaves it.
+    let switch_off = || std::fs::write("/proc/sys/net/ipv6/conf/lo/disable_ipv6", "1");
+    owner.enter("elsewhere", switch_off).unwrap().unwrap();
+    let mut spec = star(2);
+    spec.adopted = vec![(FIRST_NODE, Arc::new(namespace))];
+    let network = Network::create(&spec).unwrap();
+    join_star(&network, 2);
+    let seen_by_its_owner = |what: &'static str| {
+        let read = move || std::fs::read_to_string(what);
+        owner.enter("elsewhere", read).unwrap().unwrap()
+    };
+    assert!(seen_by_its_owner("/proc/thread-self/net/dev").contains("eth0"));
+    let forwards = seen_by_its_owner("/proc/sys/net/ipv4/ip_forward");
+    assert_eq!(forwards.trim(), "0", "it has the settings of its role");
+    for prefix in ["10.0.0.", "fd00::"] {
+        let socket = |node| udp(&network, &format!("n{node}"), &format!("{prefix}{node}"));
+        assert_passes(&socket(1), &socket(2));
+    }
+    network.close(SOON).unwrap();
+    assert!(!seen_by_its_owner("/proc/thread-self/net/dev").contains("eth0"));
+    drop(spec); // it holds the namespace too
+    owner.close(SOON).unwrap();
 }
 
 #[test]

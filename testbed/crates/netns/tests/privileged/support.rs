@@ -194,6 +194,12 @@ pub(crate) fn midpoint(interface: &str) -> Midpoint<'_> {
 /// A star whose links are joined without any impairment.
 pub(crate) fn joined_star(nodes: u8) -> Network {
     let network = Network::create(&star(nodes)).unwrap();
+    join_star(&network, nodes);
+    network
+}
+
+/// Joins the midpoints of a [`star`].
+pub(crate) fn join_star(network: &Network, nodes: u8) {
     let nothing = KernelImpairment::default();
     for node in 1..=nodes {
         let (a, b) = (format!("n{node}"), format!("s{node}"));
@@ -201,7 +207,6 @@ pub(crate) fn joined_star(nodes: u8) -> Network {
             .shape(midpoint(&a), midpoint(&b), &nothing, &nothing)
             .unwrap();
     }
-    network
 }
 
 /// A socket inside a node, usable from anywhere.
