@@ -20,6 +20,7 @@ forbid dfaas-agent-api tokio nix libp2p
 forbid dfaas-model tokio nix rtnetlink dfaas-agent
 forbid dfaas-wire rtnetlink netlink-packet-route serde-saphyr tokio
 forbid dfaas-process rtnetlink netlink-packet-route serde-saphyr tokio
+forbid dfaas-docker rtnetlink netlink-packet-route serde-saphyr dfaas-model dfaas-netns
 forbid dfaas-netns serde-saphyr dfaas-model
 forbid dfaas-experiment dfaas-netns dfaas-wire dfaas-lab rtnetlink
 forbid dfaas-report tokio dfaas-lab dfaas-netns nix

@@ -11,6 +11,7 @@ declare -A needed=(
   [qemu-system-x86_64]=qemu-system-x86 [busybox]=busybox-static                    # another kernel, for ci/vm.sh
   [prometheus]=prometheus [promtool]=prometheus [prometheus-node-exporter]=prometheus-node-exporter
   [tshark]=tshark                                                                  # to read captures in tests
+  [dockerd]=docker.io                                                              # nodes that are containers
 )
 
 packages=()
