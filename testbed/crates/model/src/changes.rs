@@ -159,11 +159,15 @@ pub fn changes(running: &Topology, wanted: &Topology) -> Result<Vec<Change>, Vec
     for (name, node) in &running.nodes {
         match wanted.nodes.get(name) {
             Some(other) => found.node(node, other),
+            None if node.driver.container().is_some() => found.refuse_container(name),
             None => found.gone.push(Change::RemoveNode { node: name.clone() }),
         }
     }
     let new = |name: &String| !running.nodes.contains_key(name);
     for (name, node) in wanted.nodes.iter().filter(|(name, _)| new(name)) {
+        if node.driver.container().is_some() {
+            found.refuse_container(name);
+        }
         found.new.push(Change::AddNode {
             node: name.clone(),
             kind: node.kind,
@@ -208,6 +212,12 @@ struct Found {
 }
 
 impl Found {
+    /// Its network is made by its engine, when the lab starts.
+    fn refuse_container(&mut self, node: &str) {
+        let reason = "it is a container, which comes and goes with the lab only".to_owned();
+        self.refuse(format!("node {node}"), reason);
+    }
+
     fn refuse(&mut self, subject: String, reason: String) {
         self.refused.push(Refusal { subject, reason });
     }

@@ -33,10 +33,11 @@ pub use scenario::{
 };
 pub use schema::{scenario_schema, topology_schema};
 pub use topology::{
-    AgentSettings, Backend, BasicAuth, Contradiction, DEFAULT_RECALC_PERIOD, DEFAULT_SEED, DelayTable,
-    DriverKind, Endpoint, FaasSettings, Flap, Function, GilbertElliott, Impairment, ImpairmentChange,
-    InterfaceSettings, JitterDistribution, Limits, Link, LossModel, Monitoring, Node, NodeKind, PRESETS,
-    PortMapping, Preset, QueueDiscipline, Topology, Uplink, Volume, load_topology,
+    AgentSettings, Backend, BasicAuth, ContainerImage, ContainerSettings, Contradiction,
+    DEFAULT_RECALC_PERIOD, DEFAULT_SEED, DelayTable, Driver, Endpoint, FaasSettings, Flap, Function,
+    GilbertElliott, HealthCheck, Impairment, ImpairmentChange, InterfaceSettings, JitterDistribution, Limits,
+    Link, LossModel, Monitoring, Node, NodeKind, PRESETS, PortMapping, Preset, QueueDiscipline, Topology,
+    Uplink, Volume, load_topology,
 };
 pub use trace::{DELIVERY_BYTES, LONGEST_TRACE, Playback, Trace, TraceStep};
 pub use units::{BitRate, ByteSize, Percent, QueueLimit, RequestRate, TimeSpan};

@@ -137,6 +137,28 @@ pub(crate) enum DriverFile {
     Docker,
 }
 
+/// What to do where an OCI runtime is missing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum FallbackFile {
+    /// Run the container privileged under the engine's default runtime.
+    Privileged,
+}
+
+/// A command that tells by its exit code whether a container is well.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct HealthFile {
+    /// For the container's shell.
+    pub(crate) command: Spanned<String>,
+    /// Between two checks; `1s` when absent.
+    pub(crate) interval: Option<Spanned<TimeSpan>>,
+    /// After this a check has failed; `5s` when absent.
+    pub(crate) timeout: Option<Spanned<TimeSpan>>,
+    /// Failures in a row until it is unwell; 3 when absent.
+    pub(crate) retries: Option<u32>,
+}
+
 /// One node.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -151,10 +173,28 @@ pub(crate) struct NodeFile {
     pub(crate) count: Option<u32>,
     /// How it runs; `native` when absent.
     pub(crate) driver: Option<Spanned<DriverFile>>,
-    /// Image of a `docker` node.
+    /// Image of a `docker` node: the one on this machine, or else of its registry.
     pub(crate) image: Option<Spanned<String>>,
+    /// Folder with a `Dockerfile` that the image of a `docker` node is built from, relative to the topology file.
+    pub(crate) build: Option<Spanned<String>>,
     /// OCI runtime of a `docker` node, for example `sysbox-runc`.
     pub(crate) oci_runtime: Option<Spanned<String>>,
+    /// What to do where that runtime is missing; without it, the lab does not start there.
+    pub(crate) fallback: Option<Spanned<FallbackFile>>,
+    /// What a `docker` node runs instead of its image's command.
+    pub(crate) command: Option<Spanned<Vec<String>>>,
+    /// Whether a `docker` node may do everything the engine may.
+    pub(crate) privileged: Option<Spanned<bool>>,
+    /// File systems in memory of a `docker` node: `"/scratch"` or `"/scratch:size=64m"`.
+    pub(crate) tmpfs: Option<Vec<Spanned<String>>>,
+    /// Devices of this machine that a `docker` node sees: `/dev/kvm` or `"/dev/ttyUSB0:/dev/modem"`.
+    pub(crate) devices: Option<Vec<Spanned<String>>>,
+    /// Capabilities of a `docker` node beside the engine's default ones, for example `NET_ADMIN`.
+    pub(crate) capabilities: Option<Vec<Spanned<String>>>,
+    /// Kernel settings of a `docker` node, for example `net.core.somaxconn: 1024`.
+    pub(crate) sysctls: Option<TextMap>,
+    /// How the health of a `docker` node is told; it is ready when it is healthy.
+    pub(crate) health: Option<HealthFile>,
     /// Functions of a `dfaas` node, by name.
     pub(crate) functions: Option<IndexMap<Spanned<String>, Option<FunctionFile>>>,
     /// Settings of a `dfaas` node's agent.

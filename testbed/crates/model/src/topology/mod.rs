@@ -2,6 +2,7 @@
 
 mod agent_file;
 mod collapse;
+mod container;
 mod contradiction;
 mod distribution;
 mod expand;
@@ -21,6 +22,7 @@ mod settled;
 mod topology;
 pub(crate) mod validate;
 
+pub use container::{ContainerImage, ContainerSettings, Driver, HealthCheck};
 pub use contradiction::Contradiction;
 pub use distribution::{DelayTable, JitterDistribution};
 pub(crate) use file::{NodeFile, TopologyFile};
@@ -28,9 +30,9 @@ pub use impairment::{Impairment, ImpairmentChange, QueueDiscipline};
 pub use loss::{GilbertElliott, LossModel};
 pub use preset::{PRESETS, Preset};
 pub use topology::{
-    AgentSettings, Backend, BasicAuth, DEFAULT_RECALC_PERIOD, DEFAULT_SEED, DriverKind, Endpoint,
-    FaasSettings, Flap, Function, InterfaceSettings, Limits, Link, Monitoring, Node, NodeKind, PortMapping,
-    Topology, Uplink, Volume,
+    AgentSettings, Backend, BasicAuth, DEFAULT_RECALC_PERIOD, DEFAULT_SEED, Endpoint, FaasSettings, Flap,
+    Function, InterfaceSettings, Limits, Link, Monitoring, Node, NodeKind, PortMapping, Topology, Uplink,
+    Volume,
 };
 
 use crate::document::overrides::{self, Assignment};

@@ -8,6 +8,7 @@ use indexmap::IndexMap;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
+use super::container::Driver;
 use super::impairment::Impairment;
 use super::segments::Segments;
 use crate::trace::Trace;
@@ -115,17 +116,6 @@ impl std::fmt::Display for NodeKind {
     }
 }
 
-/// How a node runs.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum DriverKind {
-    /// Linux namespaces, no container engine.
-    #[default]
-    Native,
-    /// A container.
-    Docker,
-}
-
 /// One emulated host or switch.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Node {
@@ -134,7 +124,7 @@ pub struct Node {
     /// What it is.
     pub kind: NodeKind,
     /// How it runs.
-    pub driver: DriverKind,
+    pub driver: Driver,
     /// Functions deployed on it, by name; `dfaas` nodes only.
     pub functions: IndexMap<String, Function>,
     /// How its agent is started; `dfaas` nodes only.

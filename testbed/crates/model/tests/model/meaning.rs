@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use dfaas_model::{
-    Backend, GilbertElliott, Impairment, ImpairmentChange, JitterDistribution, LossModel, NodeKind,
-    QueueLimit, Topology, load_topology, plan,
+    Backend, ContainerImage, GilbertElliott, Impairment, ImpairmentChange, JitterDistribution, LossModel,
+    NodeKind, QueueLimit, Topology, load_topology, plan,
 };
 
 use proptest::prelude::*;
@@ -419,4 +419,48 @@ fn uplinks_name_a_port_of_the_node_and_a_place_outside() {
     assert_eq!(lab.nodes["b"].uplink, []);
     let printed = plan(&lab).unwrap().to_string();
     assert!(printed.contains("a  8000 → 127.0.0.1:80"), "{printed}");
+}
+
+const CONTAINERS: &str = r#"
+name: containers
+defaults:
+  host: { driver: docker, build: ../images/edge, oci_runtime: sysbox-runc, fallback: privileged }
+nodes:
+  a:
+    kind: host
+    command: [sleep, infinity]
+    tmpfs: [/scratch, "/run:size=64m,mode=755"]
+    devices: [/dev/kvm, "/dev/ttyUSB0:/dev/modem"]
+    capabilities: [CAP_NET_ADMIN, sys_time]
+    sysctls: { net.core.somaxconn: 1024 }
+    health: { command: test -e /well, retries: 5 }
+  b: { kind: host, driver: native }
+"#;
+
+#[test]
+fn a_container_is_what_its_keys_and_the_defaults_say() {
+    let loader = files(&[("labs/containers.yaml", CONTAINERS)]);
+    let lab = load_topology("labs/containers.yaml", &loader, &[]).unwrap();
+    let settings = lab.nodes["a"].driver.container().unwrap();
+    assert_eq!(settings.image, ContainerImage::Folder("images/edge".to_owned()));
+    assert_eq!(settings.oci_runtime.as_deref(), Some("sysbox-runc"));
+    assert!(settings.fallback_privileged && !settings.privileged);
+    assert_eq!(settings.command.as_deref().unwrap(), ["sleep", "infinity"]);
+    let pairs = |map: &indexmap::IndexMap<String, String>| format!("{map:?}");
+    assert_eq!(
+        pairs(&settings.tmpfs),
+        r#"{"/scratch": "", "/run": "size=64m,mode=755"}"#
+    );
+    assert_eq!(
+        pairs(&settings.devices),
+        r#"{"/dev/kvm": "/dev/kvm", "/dev/ttyUSB0": "/dev/modem"}"#
+    );
+    assert_eq!(settings.capabilities, ["NET_ADMIN", "SYS_TIME"]);
+    assert_eq!(pairs(&settings.sysctls), r#"{"net.core.somaxconn": "1024"}"#);
+    let health = settings.health.as_ref().unwrap();
+    assert_eq!((health.interval, health.retries), (Duration::from_secs(1), 5));
+    assert!(
+        lab.nodes["b"].driver.container().is_none(),
+        "a node can leave the default"
+    );
 }

@@ -64,7 +64,12 @@ cases! {
     marks_without_codel: "nodes:\n  a: { kind: host }\n  b: { kind: host }\nlinks:\n  - { endpoints: [a, b], rate: 10mbit, ecn: true }\n";
     burst_below_a_frame: "nodes:\n  a: { kind: host }\n  b: { kind: host }\nlinks:\n  - { endpoints: [a, b], rate: 10mbit, burst: 1kB }\n";
     overhead_without_rate: "nodes:\n  a: { kind: host }\n  b: { kind: host }\nlinks:\n  - { endpoints: [a, b], overhead: 24 }\n";
-    docker_to_come: "nodes:\n  n1:\n    kind: dfaas\n    driver: docker\n    image: node\n";
+    container_without_image: "nodes:\n  n1: { kind: host, driver: docker }\n";
+    container_with_two_images: "nodes:\n  n1: { kind: host, driver: docker, image: debian, build: ./node }\n";
+    container_keys_on_a_native_node: "nodes:\n  n1: { kind: host, image: debian, tmpfs: [/scratch] }\n";
+    container_that_is_a_client: "nodes:\n  c1: { kind: client, driver: docker, image: debian }\n";
+    container_fallback_without_runtime: "nodes:\n  n1: { kind: host, driver: docker, image: debian, fallback: privileged }\n";
+    container_with_a_bad_tmpfs_and_device: "nodes:\n  n1: { kind: host, driver: docker, image: debian, tmpfs: [scratch], devices: [kvm] }\n";
     functions_on_a_host: "nodes:\n  h1:\n    kind: host\n    functions: { figlet: { maxrate: 1 } }\n";
     limits_on_a_switch: "nodes:\n  s1: { kind: switch, cpus: 1 }\n";
     router_that_does_not_forward: "nodes:\n  r1: { kind: router, forward: false }\n";

@@ -2,6 +2,7 @@
 
 mod addresses;
 mod agent;
+mod container;
 pub(crate) mod impairment;
 mod links;
 pub(crate) mod names;

@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 
 use indexmap::IndexMap;
 
-use super::super::file::{DriverFile, FunctionFile, IdentityFile, NodeFile, TextMap};
+use super::super::container::{ContainerImage, Driver};
+use super::super::file::{FunctionFile, IdentityFile, NodeFile, TextMap};
 use super::super::topology::{
-    AgentSettings, BasicAuth, DriverKind, FaasSettings, Function, InterfaceSettings, Limits, Node, NodeKind,
+    AgentSettings, BasicAuth, FaasSettings, Function, InterfaceSettings, Limits, Node, NodeKind,
 };
-use super::{addresses, agent, names, ports};
+use super::{addresses, agent, container, names, ports};
 use crate::document::decode::decode;
 use crate::document::path;
 use crate::document::spanned::Spanned;
@@ -83,9 +84,14 @@ fn node(key: &Key, tree: &Tree, path: &str, problems: &mut Problems) -> CheckedN
     if readable && file.kind.is_some() {
         check_keys(kind, tree, problems);
     }
-    let mut checked = complete(&key.text, kind, key.span, &file, problems);
+    let mut checked = complete(&key.text, kind, key.span, &file, false, problems);
     for volume in &mut checked.node.volumes {
         volume.source = path::beside(path, &volume.source);
+    }
+    if let Driver::Docker(container) = &mut checked.node.driver
+        && let ContainerImage::Folder(folder) = &mut container.image
+    {
+        *folder = path::beside(path, folder);
     }
     checked
 }
@@ -123,11 +129,17 @@ pub(super) fn check_default(kind: NodeKind, file: &NodeFile, problems: &mut Prob
         let message = "defaults are for a kind already".to_owned();
         problems.add(Problem::new(Fault::Value { message }, own.span).label("not needed"));
     }
-    complete("default", kind, Span::default(), file, problems);
+    complete("default", kind, Span::default(), file, true, problems);
 }
 
-fn complete(name: &str, kind: NodeKind, span: Span, file: &NodeFile, problems: &mut Problems) -> CheckedNode {
-    refuse_docker(file, problems);
+fn complete(
+    name: &str,
+    kind: NodeKind,
+    span: Span,
+    file: &NodeFile,
+    is_default: bool,
+    problems: &mut Problems,
+) -> CheckedNode {
     let (interfaces, interface_spans) = interfaces(file, problems);
     let mut port_spans = Vec::new();
     let mut mappings = Vec::new();
@@ -152,7 +164,7 @@ fn complete(name: &str, kind: NodeKind, span: Span, file: &NodeFile, problems: &
     let node = Node {
         name: name.to_owned(),
         kind,
-        driver: DriverKind::Native,
+        driver: container::driver(kind, span, file, is_default, problems),
         functions: if is_dfaas {
             functions(file, problems)
         } else {
@@ -189,32 +201,6 @@ fn complete(name: &str, kind: NodeKind, span: Span, file: &NodeFile, problems: &
         span,
         port_spans,
         interface_spans,
-    }
-}
-
-fn refuse_docker(file: &NodeFile, problems: &mut Problems) {
-    let mut refuse = |what: &str, span: Span| {
-        let fault = Fault::NotSupported {
-            what: what.to_owned(),
-        };
-        problems.add(
-            Problem::new(fault, span)
-                .label("here")
-                .help("nodes run with `driver: native`, the default"),
-        );
-    };
-    if let Some(driver) = file
-        .driver
-        .as_ref()
-        .filter(|driver| driver.value == DriverFile::Docker)
-    {
-        refuse("driver `docker`", driver.span);
-    }
-    if let Some(image) = &file.image {
-        refuse("`image` of a node", image.span);
-    }
-    if let Some(runtime) = &file.oci_runtime {
-        refuse("`oci_runtime`", runtime.span);
     }
 }
 
