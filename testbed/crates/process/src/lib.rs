@@ -38,12 +38,12 @@ mod sys;
 
 pub use cgroup::{
     Cgroup, CgroupDirectory, CgroupReference, Hierarchies, Hierarchy, LimitKind, LimitNotApplied, Limits,
-    Usage, remove_cgroup_tree,
+    Usage, cgroup_of, remove_cgroup_tree,
 };
 pub use error::ProcessError;
 pub use execute::{Command, execute_in};
 pub use identity::{kill_process, process_alive, start_time};
-pub use init::init_main;
+pub use init::{init_main, run_services};
 pub use sandbox::{Answer, Isolation, Request, SANDBOX_USER, Sandbox, SandboxSpec, sandbox_main};
 pub use spawner::{Init, NodeReference, Spawner};
 pub use spec::{Bind, Event, InitSpec, Privileges, Restart, ServiceSpec};

@@ -42,7 +42,38 @@ pub(crate) unsafe fn clone3(arguments: &mut libc::clone_args) -> io::Result<libc
             size_of::<libc::clone_args>(),
         )
     };
-    check(result).map(|pid| pid as libc::pid_t)
+    match check(result) {
+        Err(error) if error.raw_os_error() == Some(libc::ENOSYS) && only_flags(arguments) => {
+            // SAFETY: as above.
+            unsafe { clone_without_structure(arguments) }
+        }
+        made => made.map(|pid| pid as libc::pid_t),
+    }
+}
+
+/// Container engines forbid `clone3` as if it did not exist, since their filters cannot look into its structure. The older
+/// call does the same for arguments that are flags and a signal.
+///
+/// # Safety
+/// As [`clone3`].
+unsafe fn clone_without_structure(arguments: &libc::clone_args) -> io::Result<libc::pid_t> {
+    let flags = arguments.flags | arguments.exit_signal;
+    // SAFETY: without a stack the child goes on with a copy of ours; the caller keeps the rest.
+    check(unsafe { libc::syscall(libc::SYS_clone, flags as libc::c_ulong, 0, 0, 0, 0) })
+        .map(|pid| pid as libc::pid_t)
+}
+
+/// Whether nothing but flags and the signal is given, and only flags that are as old as the older call.
+fn only_flags(arguments: &libc::clone_args) -> bool {
+    let libc::clone_args {
+        flags,
+        pidfd,
+        stack,
+        tls,
+        set_tid,
+        ..
+    } = *arguments;
+    flags >> 32 == 0 && [pidfd, stack, tls, set_tid] == [0; 4]
 }
 
 /// All fields zero: a plain fork that sends no signal at its end.

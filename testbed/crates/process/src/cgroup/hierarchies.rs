@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use nix::unistd::{AccessFlags, access};
 use serde::{Deserialize, Serialize};
 
+use super::{CgroupDirectory, CgroupReference};
 use crate::error::{Cannot, ProcessError};
 use crate::mountinfo::{self, Mount};
 
@@ -110,9 +111,71 @@ fn delegated(root: &Path, own_cgroups: &str, writable: &impl Fn(&Path) -> bool) 
     }
 }
 
+/// The cgroup that a process is in, one directory in each hierarchy: for processes that others have put there, such as a
+/// container's. Nothing of it is ours to remove, so it belongs in no ledger.
+///
+/// # Errors
+/// [`ProcessError::System`] when `/proc` cannot be read, for example because the process has ended.
+pub fn cgroup_of(pid: i32) -> Result<CgroupReference, ProcessError> {
+    let mounts = mountinfo::read().cannot(|| "read /proc/self/mountinfo".into())?;
+    let path = format!("/proc/{pid}/cgroup");
+    let membership = fs::read_to_string(&path).cannot(|| format!("read {path}"))?;
+    Ok(membership_in(&mounts, &membership))
+}
+
+/// Lines are `number:controllers:path`, with number 0 and no controllers for the unified hierarchy (cgroups(7)).
+fn membership_in(mounts: &[Mount], membership: &str) -> CgroupReference {
+    let path_of = |hierarchy: Hierarchy| {
+        membership.lines().find_map(|line| {
+            let mut fields = line.splitn(3, ':');
+            let (number, controllers, path) = (fields.next()?, fields.next()?, fields.next()?);
+            let meant = match hierarchy {
+                Hierarchy::Unified => number == "0",
+                named => controllers
+                    .split(',')
+                    .any(|controller| controller == named.name()),
+            };
+            meant.then(|| path.trim_start_matches('/').to_owned())
+        })
+    };
+    // Mounts as a root sees them: the base of each hierarchy is its top.
+    let bases = Hierarchies::from_mounts(mounts, "", |_| true).bases;
+    let directories = bases.into_iter().filter_map(|(hierarchy, base)| {
+        let path = base.join(path_of(hierarchy)?);
+        Some(CgroupDirectory {
+            hierarchy,
+            base,
+            path,
+        })
+    });
+    CgroupReference {
+        directories: directories.collect(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_container_s_cgroup_is_found_in_each_hierarchy() {
+        let membership =
+            "9:memory:/docker/abc\n2:cpu,cpuacct:/docker/abc\n1:name=systemd:/docker/abc\n0::/docker/abc\n";
+        let found = membership_in(&mountinfo::parse(HYBRID), membership);
+        let paths: Vec<_> = found
+            .directories
+            .iter()
+            .map(|directory| (directory.hierarchy, directory.path.display().to_string()))
+            .collect();
+        assert_eq!(
+            paths,
+            [
+                (Hierarchy::Unified, "/sys/fs/cgroup/unified/docker/abc".to_owned()),
+                (Hierarchy::Cpu, "/sys/fs/cgroup/cpu,cpuacct/docker/abc".to_owned()),
+                (Hierarchy::Memory, "/sys/fs/cgroup/memory/docker/abc".to_owned()),
+            ]
+        );
+    }
 
     const HYBRID: &[u8] = b"31 23 0:28 / /sys/fs/cgroup rw - tmpfs tmpfs rw\n\
         32 31 0:29 / /sys/fs/cgroup/cpu,cpuacct rw - cgroup cgroup rw,cpu,cpuacct\n\

@@ -13,7 +13,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-pub use hierarchies::{Hierarchies, Hierarchy};
+pub use hierarchies::{Hierarchies, Hierarchy, cgroup_of};
 pub use limits::{LimitKind, LimitNotApplied, Limits};
 pub use remove::remove_cgroup_tree;
 pub use usage::Usage;

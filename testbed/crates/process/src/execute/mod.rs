@@ -49,6 +49,8 @@ pub struct Command {
     /// process group of its own there. A shell hands the terminal back to the group it came from, and the caller's has
     /// no number inside the node.
     pub foreground: bool,
+    /// Whether the program joins the node's network and cgroup only: for one that is not among the node's files.
+    pub network_only: bool,
 }
 
 /// Runs a program in a node and returns its exit code: its own, 128 + n when signal n ended it, 127 when there is no such

@@ -84,7 +84,11 @@ impl Plan {
         Ok(Self {
             node: node_process,
             caller,
-            namespaces: namespaces(node.pid)?,
+            namespaces: if command.network_only {
+                namespaces(node.pid)? & libc::CLONE_NEWNET
+            } else {
+                namespaces(node.pid)?
+            },
             cgroup_files: cgroup_files(node)?,
             capabilities: capabilities(node.pid)?,
             directory: c_string(command.directory.as_os_str().as_bytes(), "the working directory")?,

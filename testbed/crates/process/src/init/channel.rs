@@ -1,9 +1,11 @@
-//! Init's end of the control socket. It never blocks: a supervisor that does not read must not stop services.
+//! Whom init tells what happens, and who may give it orders: the supervisor at the other end of the control socket, or
+//! nobody but whoever reads the console. Sending never blocks: a supervisor that does not read must not stop services.
 
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 
+use super::console;
 use crate::error::{Cannot, ProcessError};
 use crate::frame::{self, FrameBuffer};
 use crate::message::{Notice, Request};
@@ -13,7 +15,8 @@ use crate::spec::Event;
 const LONGEST_BACKLOG: usize = 1 << 20;
 
 pub(super) struct Channel {
-    socket: UnixStream,
+    /// None: the console.
+    socket: Option<UnixStream>,
     incoming: FrameBuffer,
     backlog: Vec<u8>,
     lost: u64,
@@ -31,16 +34,26 @@ impl Channel {
         socket
             .set_nonblocking(true)
             .cannot(|| "set up the control socket".into())?;
-        Ok(Self {
+        Ok(Self::from(Some(socket)))
+    }
+
+    /// No orders; what happens is printed.
+    pub(super) fn console() -> Self {
+        Self::from(None)
+    }
+
+    fn from(socket: Option<UnixStream>) -> Self {
+        Self {
             socket,
             incoming: FrameBuffer::default(),
             backlog: Vec::new(),
             lost: 0,
-        })
+        }
     }
 
-    pub(super) fn as_fd(&self) -> BorrowedFd<'_> {
-        self.socket.as_fd()
+    /// Readable when there are orders; none come from the console.
+    pub(super) fn as_fd(&self) -> Option<BorrowedFd<'_>> {
+        self.socket.as_ref().map(AsFd::as_fd)
     }
 
     /// Is there something to write when the socket has room again?
@@ -49,6 +62,9 @@ impl Channel {
     }
 
     pub(super) fn send(&mut self, notice: &Notice) {
+        if self.socket.is_none() {
+            return console::print(notice);
+        }
         if self.backlog.len() > LONGEST_BACKLOG {
             self.lost += 1;
             return;
@@ -63,7 +79,8 @@ impl Channel {
 
     pub(super) fn flush(&mut self) {
         while !self.backlog.is_empty() {
-            match self.socket.write(&self.backlog) {
+            let Some(socket) = &mut self.socket else { return };
+            match socket.write(&self.backlog) {
                 Ok(count) => _ = self.backlog.drain(..count),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 // Full: later. Broken: reading notices the end.
@@ -85,7 +102,10 @@ impl Channel {
         let mut requests = Vec::new();
         let mut bytes = [0; 16 << 10];
         loop {
-            match self.socket.read(&mut bytes) {
+            let Some(socket) = &mut self.socket else {
+                return Incoming::Requests(requests);
+            };
+            match socket.read(&mut bytes) {
                 Ok(0) => return Incoming::Closed,
                 Ok(count) => self.incoming.extend(&bytes[..count]),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,

@@ -9,6 +9,7 @@ use nix::fcntl::{FcntlArg, OFlag, fcntl, openat, renameat};
 use nix::sys::stat::Mode;
 use nix::unistd::pipe2;
 
+use super::console::Lines;
 use crate::error::{Cannot, ProcessError};
 
 /// A file that would grow beyond this becomes `<service>.log.1`, in place of the one before.
@@ -17,8 +18,27 @@ const CHUNK: usize = 16 << 10;
 /// So much is read in one turn, then other services have theirs. More than a pipe holds.
 const CHUNKS_PER_TURN: usize = 8;
 
+/// Where the logs of all services go.
+#[derive(Clone)]
+pub(super) struct Logs {
+    directory: Rc<OwnedFd>,
+    /// Whether each line is printed too.
+    console: bool,
+}
+
+impl Logs {
+    /// Files in a directory, and lines on the console if wanted.
+    pub(super) fn new(directory: OwnedFd, console: bool) -> Self {
+        Self {
+            directory: Rc::new(directory),
+            console,
+        }
+    }
+}
+
 pub(super) struct Log {
     directory: Rc<OwnedFd>,
+    console: Option<Lines>,
     name: String,
     longest: u64,
     file: Option<File>,
@@ -38,11 +58,12 @@ struct Lost {
 
 impl Log {
     /// Opens `<service>.log` in the directory, or continues it.
-    pub(super) fn open(directory: &Rc<OwnedFd>, service: &str) -> Result<Self, ProcessError> {
+    pub(super) fn open(logs: &Logs, service: &str) -> Result<Self, ProcessError> {
         let (reader, writer) = pipe2(OFlag::O_CLOEXEC).cannot(|| "make a pipe".into())?;
         fcntl(&reader, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).cannot(|| "set up a pipe".into())?;
         let mut log = Self {
-            directory: Rc::clone(directory),
+            directory: Rc::clone(&logs.directory),
+            console: logs.console.then(|| Lines::new(service)),
             name: format!("{service}.log"),
             longest: LONGEST,
             file: None,
@@ -93,6 +114,9 @@ impl Log {
     }
 
     fn append(&mut self, bytes: &[u8]) {
+        if let Some(console) = &mut self.console {
+            console.print(bytes);
+        }
         // A new file starts with a whole line.
         let room = self.longest.saturating_sub(self.size) as usize;
         let split = if bytes.len() <= room {
@@ -201,8 +225,8 @@ mod tests {
     use super::*;
 
     fn log(directory: &Path, longest: u64) -> Log {
-        let directory = Rc::new(OwnedFd::from(File::open(directory).expect("directory")));
-        let mut log = Log::open(&directory, "service").expect("log");
+        let logs = Logs::new(File::open(directory).expect("directory").into(), false);
+        let mut log = Log::open(&logs, "service").expect("log");
         log.longest = longest;
         log
     }
@@ -278,7 +302,7 @@ mod tests {
             "before\nafter\n"
         );
         std::os::unix::fs::symlink("/dev/null", directory.path().join("link.log")).expect("link");
-        let descriptor = Rc::new(OwnedFd::from(File::open(directory.path()).expect("directory")));
-        assert!(Log::open(&descriptor, "link").is_err());
+        let logs = Logs::new(File::open(directory.path()).expect("directory").into(), false);
+        assert!(Log::open(&logs, "link").is_err());
     }
 }

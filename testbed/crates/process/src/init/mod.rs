@@ -3,6 +3,7 @@
 mod backoff;
 mod capabilities;
 mod channel;
+mod console;
 pub(crate) mod devices;
 mod etc;
 mod host_mounts;
@@ -11,6 +12,7 @@ mod log;
 mod root;
 mod service;
 mod shutdown;
+mod standalone;
 mod supervisor;
 mod surroundings;
 
@@ -27,7 +29,10 @@ use crate::message::{
     CONFIGURATION_DESCRIPTOR, CONTROL_DESCRIPTOR, Configuration, LIFELINE_DESCRIPTOR, Notice,
 };
 use crate::spec::Event;
+pub use standalone::run_services;
+
 use channel::Channel;
+use log::Logs;
 use supervisor::Supervisor;
 pub(crate) use surroundings::{attach, make_directory};
 
@@ -107,7 +112,8 @@ fn prepare(
     for text in made.warnings {
         channel.send(&Notice::Event(Event::Warning { text }));
     }
-    let supervisor = Supervisor::new(made.log_directory, lifeline, channel)?;
+    let logs = Logs::new(made.log_directory, false);
+    let supervisor = Supervisor::new(logs, Some(lifeline), channel)?;
     // After everything that needs them: init's own set stays, programs get what the bounding set lets through.
     capabilities::limit(configuration.privileges)?;
     channel.send(&Notice::Event(Event::Ready));

@@ -1,7 +1,5 @@
 //! One service: its program, its log, and what happens when it ends.
 
-use std::os::fd::OwnedFd;
-use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill, killpg};
@@ -9,7 +7,7 @@ use nix::unistd::Pid;
 
 use super::backoff::Backoff;
 use super::launch;
-use super::log::Log;
+use super::log::{Log, Logs};
 use crate::spec::{Event, Restart, ServiceSpec};
 use crate::status::ExitStatus;
 
@@ -48,7 +46,7 @@ impl Service {
     pub(super) fn start(
         number: u64,
         spec: ServiceSpec,
-        logs: &Rc<OwnedFd>,
+        logs: &Logs,
         now: Instant,
     ) -> Result<(Self, Event), String> {
         launch::check(&spec)?;

@@ -1,7 +1,6 @@
 //! Init's event loop: one thread, nothing that blocks.
 
 use std::os::fd::{AsFd, OwnedFd};
-use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
@@ -12,6 +11,7 @@ use nix::sys::wait::{Id, WaitPidFlag, waitid, waitpid};
 
 use super::channel::{Channel, Incoming};
 use super::etc;
+use super::log::Logs;
 use super::service::{After, Service, kill_group};
 use super::shutdown::Shutdown;
 use crate::error::{Cannot, ProcessError};
@@ -32,8 +32,8 @@ pub(super) struct Supervisor {
     epoll: Epoll,
     signals: SignalFd,
     /// Held, because the event queue watches it.
-    _lifeline: OwnedFd,
-    logs: Rc<OwnedFd>,
+    _lifeline: Option<OwnedFd>,
+    logs: Logs,
     /// In the order of their start.
     services: Vec<Service>,
     next_number: u64,
@@ -42,7 +42,12 @@ pub(super) struct Supervisor {
 }
 
 impl Supervisor {
-    pub(super) fn new(logs: OwnedFd, lifeline: OwnedFd, channel: &Channel) -> Result<Self, ProcessError> {
+    /// Without a lifeline, init ends only when it is told to.
+    pub(super) fn new(
+        logs: Logs,
+        lifeline: Option<OwnedFd>,
+        channel: &Channel,
+    ) -> Result<Self, ProcessError> {
         SigSet::all()
             .thread_set_mask()
             .cannot(|| "block signals".into())?;
@@ -58,14 +63,18 @@ impl Supervisor {
                 .cannot(|| "use an event queue".into())
         };
         watch(signals.as_fd(), EpollFlags::EPOLLIN, SIGNALS)?;
-        watch(channel.as_fd(), EpollFlags::EPOLLIN, CONTROL)?;
-        // Nothing is ever written to it; its end is always reported.
-        watch(lifeline.as_fd(), EpollFlags::EPOLLIN, LIFELINE)?;
+        if let Some(control) = channel.as_fd() {
+            watch(control, EpollFlags::EPOLLIN, CONTROL)?;
+        }
+        if let Some(lifeline) = &lifeline {
+            // Nothing is ever written to it; its end is always reported.
+            watch(lifeline.as_fd(), EpollFlags::EPOLLIN, LIFELINE)?;
+        }
         Ok(Self {
             epoll,
             signals,
             _lifeline: lifeline,
-            logs: Rc::new(logs),
+            logs,
             services: Vec::new(),
             next_number: FIRST_SERVICE,
             shutdown: None,
@@ -152,7 +161,9 @@ impl Supervisor {
             };
             let mut event = EpollEvent::new(EpollFlags::EPOLLIN | room, CONTROL);
             // Without it the backlog goes with the next message instead.
-            _ = self.epoll.modify(channel.as_fd(), &mut event);
+            if let Some(control) = channel.as_fd() {
+                _ = self.epoll.modify(control, &mut event);
+            }
         }
     }
 
@@ -256,7 +267,7 @@ impl Supervisor {
         found.ok_or_else(|| "no service of this name".to_owned())
     }
 
-    fn start(&mut self, spec: ServiceSpec, channel: &mut Channel) -> Result<(), String> {
+    pub(super) fn start(&mut self, spec: ServiceSpec, channel: &mut Channel) -> Result<(), String> {
         if self.shutdown.is_some() {
             return Err("the node is about to end".into());
         }

@@ -166,6 +166,7 @@ pub(crate) fn command(argv: &[&str]) -> Command {
         env: environment(),
         directory: "/".into(),
         foreground: false,
+        network_only: false,
     }
 }
 
