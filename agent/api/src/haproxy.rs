@@ -96,6 +96,15 @@ mod tests {
     }
 
     #[test]
+    fn nodes_that_start_without_the_testbed_start_with_the_same_file() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../images/node/haproxy.cfg");
+        assert_eq!(
+            std::fs::read_to_string(path).unwrap(),
+            initial_haproxy_configuration(&InitialSettings::default())
+        );
+    }
+
+    #[test]
     fn the_ipv6_wildcard_takes_ipv4_too() {
         assert_eq!(bind_arguments("[::]:80"), "[::]:80 v4v6");
         assert_eq!(bind_arguments("[::1]:80"), "[::1]:80");
