@@ -1,6 +1,6 @@
 #!/bin/bash
 # Every test, privileged ones included. Needs root for those; without root they say that they are skipped. Lints are in ci/lint.sh.
-# DFAAS_REQUIRE=root,haproxy,programs,go,vm,prometheus,openapi turns a skip into a failure.
+# DFAAS_REQUIRE=root,haproxy,programs,go,vm,prometheus,openapi,docker turns a skip into a failure.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 started=$SECONDS
@@ -20,6 +20,11 @@ ci/schemathesis.sh --install & # for the same reason; what is wrong is said when
 step "format and boundaries" # lints and documentation: ci/lint.sh
 cargo fmt --all --check
 ci/boundaries.sh
+
+if [ "$(id -u)" -eq 0 ]; then
+  step "a container engine"
+  ci/docker.sh || echo "skipped: tests of containers need a Docker engine" >&2
+fi
 
 step "tests"
 cargo build --quiet --workspace --bins
@@ -67,6 +72,22 @@ if [ "$(id -u)" -eq 0 ]; then
 else
   echo "skipped: scenarios need root"
   case ",${DFAAS_REQUIRE:-}," in *,root,*) failed=$((failed + 1)) ;; esac
+fi
+
+step "a scenario on containers"
+# The same expectations as natively, in three containers of the lite node image. Its base is made of this machine's own packages.
+if [ "$(id -u)" -eq 0 ] && docker version >/dev/null 2>&1; then
+  if PROFILE=debug BASE=made PACKAGES="haproxy figlet" ci/node-image.sh >/dev/null 2>&1 &&
+    target/debug/dfaas-testbed run scenarios/ci/malicious-node.yaml --set T=2s --out "$runs/containers" \
+      --set defaults.dfaas.driver=docker --set defaults.dfaas.image=dfaas-node:lite; then
+    passed=$((passed + 1))
+  else
+    echo "FAILED: a scenario on containers" >&2
+    failed=$((failed + 1))
+  fi
+else
+  echo "skipped: a scenario on containers needs root and a Docker engine"
+  case ",${DFAAS_REQUIRE:-}," in *,docker,*) failed=$((failed + 1)) ;; esac
 fi
 
 step "whether disturbed runs are noticed"

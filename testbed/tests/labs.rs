@@ -374,6 +374,14 @@ fn an_ordinary_user_is_told_what_is_missing() {
         .find(|it| it["what"] == "privileges")
         .unwrap();
     assert_eq!(privileges["verdict"], "limited", "{privileges}");
+    let containers = Lab::new("name: NAME\nnodes: { c: { kind: host, driver: docker, image: x } }\n");
+    let refused = containers.run(&["up", containers.file().to_str().unwrap()]);
+    assert_eq!(refused.status.code(), Some(3), "{}", text(&refused));
+    assert!(
+        text(&refused).contains("driver `docker`, which needs root"),
+        "{}",
+        text(&refused)
+    );
 }
 
 #[test]

@@ -2,11 +2,12 @@ use std::path::Path;
 use std::process::Command;
 
 use clap::Args;
+use dfaas_lab::{Engine, EngineFacts};
 use dfaas_netns::KernelFeatures;
 use nix::unistd::{AccessFlags, access};
 use serde::Serialize;
 
-use super::{print, print_json};
+use super::{block_on, print, print_json};
 use crate::error::CliError;
 use crate::style::Style;
 
@@ -16,6 +17,9 @@ pub(crate) struct DoctorArguments {
     #[arg(long)]
     json: bool,
 }
+
+/// The runtime whose containers may run systemd and containers of their own.
+const SYSBOX: &str = "sysbox-runc";
 
 /// How much a finding matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -45,7 +49,9 @@ pub(crate) fn run(arguments: &DoctorArguments) -> Result<u8, CliError> {
     findings.extend([real_time(), cgroups(rootless)]);
     if rootless {
         let detail = "driver `docker` needs root: nodes with it are refused";
-        findings.push(finding("docker nodes", Verdict::Limited, detail));
+        findings.push(finding("docker", Verdict::Limited, detail));
+    } else {
+        findings.extend(docker()?);
     }
     findings.extend(programs());
     let fit = findings.iter().all(|finding| finding.verdict != Verdict::Missing);
@@ -191,6 +197,51 @@ fn cgroups(rootless: bool) -> Finding {
             Verdict::Limited,
             format!("no limits can be set: {error}"),
         ),
+    }
+}
+
+/// What nodes of driver `docker` need.
+fn docker() -> Result<Vec<Finding>, CliError> {
+    let facts = block_on(async { Engine::connect().await?.facts().await })?;
+    let facts = match facts {
+        Ok(facts) => facts,
+        Err(error) => {
+            let detail = format!(
+                "{error}: nodes with `driver: docker` cannot run; `apt install docker.io`, or start it"
+            );
+            return Ok(vec![finding("docker", Verdict::Limited, detail)]);
+        }
+    };
+    let engine = format!(
+        "Docker {}, {}, {}",
+        facts.version,
+        cgroup_words(&facts),
+        facts.storage_driver
+    );
+    // Some engines list their own parts too, under names of containerd.
+    let names = facts.runtimes.iter().map(String::as_str);
+    let names: Vec<&str> = names.filter(|name| !name.starts_with("io.containerd.")).collect();
+    let names = format!("{} (default: {})", names.join(", "), facts.default_runtime);
+    Ok(vec![
+        finding("docker", Verdict::Ok, engine),
+        match facts.require_runtime(SYSBOX) {
+            Ok(()) => finding("oci runtimes", Verdict::Ok, names),
+            Err(_) => finding(
+                "oci runtimes",
+                Verdict::Limited,
+                format!(
+                    "{names}; no {SYSBOX}: nodes that ask for it need `fallback: privileged`, or install Sysbox \
+                     (https://github.com/nestybox/sysbox)"
+                ),
+            ),
+        },
+    ])
+}
+
+fn cgroup_words(facts: &EngineFacts) -> String {
+    match facts.cgroup_version {
+        Some(version) => format!("cgroup version {version} ({})", facts.cgroup_driver),
+        None => "unknown cgroup version".to_owned(),
     }
 }
 

@@ -122,6 +122,9 @@ enum Verb {
     /// The first process of a node
     #[command(hide = true)]
     NodeInit,
+    /// What runs in the network holder of a container node
+    #[command(hide = true)]
+    HoldNetwork,
     /// The load generator
     #[command(hide = true)]
     Load,
@@ -185,6 +188,7 @@ pub(crate) fn dispatch(arguments: Arguments) -> Result<u8, CliError> {
         Verb::Completions(arguments) => completions::run(&arguments),
         Verb::Supervise => Ok(dfaas_lab::supervise()),
         Verb::NodeInit => dfaas_process::init_main(),
+        Verb::HoldNetwork => Ok(dfaas_lab::hold_network()),
         Verb::Load => Ok(u8::try_from(dfaas_experiment::load_main()).unwrap_or(5)),
         Verb::Probe => Ok(u8::try_from(dfaas_experiment::probe_main()).unwrap_or(5)),
     }

@@ -84,6 +84,8 @@ pub(crate) struct ProgressLines {
     style: Style,
     spinner: ProgressBar,
     name_width: usize,
+    /// The image whose steps are being told.
+    image: Option<String>,
 }
 
 impl ProgressLines {
@@ -99,12 +101,13 @@ impl ProgressLines {
         let longest = topology
             .nodes
             .values()
-            .filter(|node| node.kind == NodeKind::Dfaas)
+            .filter(|node| node.kind == NodeKind::Dfaas || node.driver.container().is_some())
             .map(|node| node.name.len());
         let lines = Self {
             style,
             spinner,
             name_width: longest.max().unwrap_or(0).max("network".len()),
+            image: None,
         };
         lines.line(&format!(
             "{}   {}",
@@ -116,6 +119,7 @@ impl ProgressLines {
 
     pub(crate) fn show(&mut self, milestone: &Progress) {
         match milestone {
+            Progress::Image { image, text } => self.image(image, text),
             Progress::Network {
                 namespaces,
                 links,
@@ -158,6 +162,15 @@ impl ProgressLines {
             }
             Progress::Failed { .. } => self.finish(),
         }
+    }
+
+    /// Pulling and building take minutes: every step on a terminal, one line elsewhere.
+    fn image(&mut self, image: &str, text: &str) {
+        if self.spinner.is_hidden() && self.image.as_deref() != Some(image) {
+            self.line(&format!("  … image {image}"));
+            self.image = Some(image.to_owned());
+        }
+        self.spinner.set_message(format!("image {image}: {text}"));
     }
 
     pub(crate) fn finish(&self) {

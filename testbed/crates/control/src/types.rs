@@ -63,10 +63,11 @@ pub struct LabDetail {
 }
 
 /// State of one node.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum NodeState {
     /// A namespace, nothing runs in it (hosts, clients and switches until the first `exec`).
+    #[default]
     Idle,
     /// Services are being started.
     Starting,

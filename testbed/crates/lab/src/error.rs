@@ -1,5 +1,7 @@
 use std::path::{Path, PathBuf};
 
+use dfaas_docker::DockerError;
+
 /// Why something could not be done to a lab. Each names the thing.
 #[derive(Debug, thiserror::Error)]
 pub enum LabError {
@@ -65,6 +67,9 @@ pub enum LabError {
     /// A process could not be started.
     #[error(transparent)]
     Process(#[from] dfaas_process::ProcessError),
+    /// A container engine is missing or refused something.
+    #[error(transparent)]
+    Docker(#[from] dfaas_docker::DockerError),
     /// A link asks for something that its backend cannot do.
     #[error("link `{link}`: {reason}")]
     Link {
@@ -165,7 +170,9 @@ impl LabError {
             | Self::SeveralLabs(_)
             | Self::Unknown { .. }
             | Self::Setting(_) => 2,
-            Self::MachineCannot { .. } | Self::ProgramMissing { .. } => 3,
+            Self::MachineCannot { .. }
+            | Self::ProgramMissing { .. }
+            | Self::Docker(DockerError::NoEngine { .. } | DockerError::NoRuntime { .. }) => 3,
             Self::Left { .. } => 4,
             Self::Interrupted => 130,
             Self::Reported { exit_code, .. } => *exit_code,

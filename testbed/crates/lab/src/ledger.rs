@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
+use dfaas_docker::Engine;
 use dfaas_process::CgroupReference;
 use serde::{Deserialize, Serialize};
 
@@ -28,6 +29,11 @@ pub(crate) enum Undo {
         pid: i32,
         /// Start time in clock ticks since boot.
         start_time: u64,
+    },
+    /// End and remove a container.
+    RemoveContainer {
+        /// Its exact name.
+        name: String,
     },
     /// Kill what is left in a control group and remove it.
     RemoveCgroup {
@@ -111,6 +117,11 @@ pub(crate) fn replay(entries: &[Undo]) -> Vec<String> {
                     left.push(format!("process {pid}: {error}"));
                 }
             }
+            Undo::RemoveContainer { name } => {
+                if let Err(error) = remove_container(name) {
+                    left.push(format!("container `{name}`: {error}"));
+                }
+            }
             Undo::RemoveCgroup { cgroup } => {
                 if let Err(error) = dfaas_process::remove_cgroup_tree(cgroup) {
                     left.push(error.to_string());
@@ -119,6 +130,25 @@ pub(crate) fn replay(entries: &[Undo]) -> Vec<String> {
         }
     }
     left
+}
+
+/// Removes a container. On a thread of its own, because the caller may be inside a runtime already.
+fn remove_container(name: &str) -> Result<(), String> {
+    let name = name.to_owned();
+    let work = move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        runtime.map_err(|error| error.to_string())?.block_on(async {
+            let engine = Engine::connect().await.map_err(|error| error.to_string())?;
+            engine
+                .remove_container(&name)
+                .await
+                .map_err(|error| error.to_string())
+        })
+    };
+    match std::thread::spawn(work).join() {
+        Ok(removed) => removed,
+        Err(_) => Err("its removal failed unexpectedly".to_owned()),
+    }
 }
 
 /// Kills a process and waits, at most two seconds, until it is gone.

@@ -18,11 +18,12 @@ mod supervisor;
 mod tools;
 
 pub use bare::BareNetwork;
+pub use dfaas_docker::{Engine, EngineFacts, HOLD_VERB, hold_network};
 pub use error::LabError;
 pub use labs::{LabRow, choose, connect, list, take_down};
 pub use launch::{SUPERVISOR_VERB, start};
 pub use progress::{LabRequest, Progress};
 pub use rootless::{ROOTLESS_LIMITS, enter_user_namespace};
 pub use state::{STATE_ROOT_VARIABLE, StateDirectory};
-pub use supervisor::{INIT_VERB, for_people as impairment_for_people, supervise};
+pub use supervisor::{Entrance, INIT_VERB, for_people as impairment_for_people, supervise};
 pub use tools::{Tools, find_program};

@@ -20,6 +20,13 @@ pub struct LabRequest {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "progress")]
 pub enum Progress {
+    /// A step of pulling or building an image.
+    Image {
+        /// The image, or the folder it is built from.
+        image: String,
+        /// One line.
+        text: String,
+    },
     /// All namespaces, links, addresses and impairments are in place.
     Network {
         /// Namespaces made, one per node.

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use dfaas_model::{NodeKind, Topology};
+use dfaas_model::{Driver, Node, NodeKind, Topology};
 
 use crate::error::LabError;
 use crate::labs::own_executable;
@@ -37,7 +37,8 @@ impl Tools {
             prometheus: PathBuf::new(),
             node_exporter: PathBuf::new(),
         };
-        if topology.nodes.values().any(|node| node.kind == NodeKind::Dfaas) {
+        let runs_programs = |node: &Node| node.kind == NodeKind::Dfaas && node.driver == Driver::Native;
+        if topology.nodes.values().any(runs_programs) {
             tools.haproxy = required("haproxy", "install HAProxy 2.6 or newer (`apt install haproxy`)")?;
             if topology.monitoring.is_some() {
                 let remedy = "install it (`apt install prometheus prometheus-node-exporter`), or leave `monitoring:` out";

@@ -11,9 +11,6 @@ use dfaas_lab::{LabRequest, Progress, StateDirectory};
 use dfaas_model::{Event, EventAction, Topology};
 use futures::future::BoxFuture;
 
-/// Where this program lies inside a node.
-const PROGRAM_IN_NODES: &str = "/run/dfaas/bin/dfaas-testbed";
-
 type OnProgress = Arc<dyn Fn(&Progress) + Send + Sync>;
 
 /// Starts, steers and ends labs.
@@ -125,10 +122,10 @@ impl LabFactory for Labs {
 /// A command that runs this program with `arguments` inside a node.
 pub(crate) fn node_command(lab: &str, node: &str, arguments: &[String]) -> Command {
     // The program must outlive this command by not a moment, which `exec` sees to.
-    let program = std::env::current_exe().unwrap_or_else(|_| PROGRAM_IN_NODES.into());
+    let program = std::env::current_exe().unwrap_or_else(|_| "dfaas-testbed".into());
     let mut command = Command::new(program);
     command
-        .args(["exec", "-l", lab, node, "--", PROGRAM_IN_NODES])
+        .args(["exec", "-l", lab, "--own-program", node, "--"])
         .args(arguments);
     command
 }

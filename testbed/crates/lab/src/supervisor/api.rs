@@ -13,12 +13,12 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post};
 use axum::{Json, Router};
 use dfaas_control::{ErrorBody, LabDetail, LinkChange, LinkInfo, paths};
-use dfaas_process::NodeReference;
 use hyper_util::rt::TokioIo;
 use serde::Deserialize;
 use tokio::net::UnixListener;
 
 use crate::error::LabError;
+use crate::supervisor::driven::Entrance;
 use crate::supervisor::lab::Lab;
 use crate::supervisor::splice;
 
@@ -95,8 +95,8 @@ async fn shut_down(State(lab): State<Arc<Lab>>) -> StatusCode {
 async fn enter_node(
     State(lab): State<Arc<Lab>>,
     Segments(node): Segments<String>,
-) -> Result<Json<NodeReference>, Refusal> {
-    Ok(Json(lab.ensure_init(&node).await?))
+) -> Result<Json<Entrance>, Refusal> {
+    Ok(Json(lab.enter(&node).await?))
 }
 
 async fn show_link(

@@ -114,8 +114,8 @@ impl Lab {
             match change {
                 Change::Link { link, .. } => self.apply_link(link, &wanted).await?,
                 Change::Limits { node, limits } => {
-                    let running = self.known_running(node)?;
-                    let _turn = running.turn.lock().await;
+                    let running = self.driven(node)?;
+                    let _turn = running.turn().lock().await;
                     running.limit(limits[1].clone()).await?;
                     self.change_node_settings(&wanted, node, |node, wanted| node.limits = wanted.limits);
                     self.tell_limits(node, &limits[1]);
@@ -174,7 +174,7 @@ impl Lab {
             (node.functions, node.agent, node.faas) = (wanted.functions, wanted.agent, wanted.faas);
             (node.env, node.volumes, node.exec) = (wanted.env, wanted.volumes, wanted.exec);
         });
-        if self.known_running(name)?.is_off() {
+        if self.driven(name)?.is_off() {
             return Ok(());
         }
         self.change_node(name, NodeAction::Restart, true).await.map(drop)

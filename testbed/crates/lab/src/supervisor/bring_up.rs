@@ -5,15 +5,17 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dfaas_model::{Action, Link, Node, NodeKind, Service, Topology};
+use dfaas_model::{Action, Driver, Link, Node, NodeKind, Plan, PlannedNode, Service, Topology};
 use futures::future::try_join_all;
 
 use crate::error::LabError;
 use crate::fault;
 use crate::progress::Progress;
+use crate::supervisor::containers::{CONTAINER_SERVICE, ContainerNode};
+use crate::supervisor::driven::Driven;
 use crate::supervisor::lab::Lab;
 use crate::supervisor::reporter::Reporter;
-use crate::supervisor::services::{Peer, ServiceContext};
+use crate::supervisor::services::{ContainerInputs, Peer, ServiceContext};
 use crate::supervisor::splice::{BoundPort, OpenUplink};
 use crate::supervisor::{flap, network, ready, tasks};
 
@@ -59,7 +61,12 @@ pub(crate) async fn build_network(lab: &Arc<Lab>, reporter: &Reporter) -> Result
             ?features,
             "kernel probed"
         );
-        let (network, links) = network::build(&builder.topology(), &builder.plan(), features)?;
+        let (network, links) = network::build(
+            &builder.topology(),
+            &builder.plan(),
+            features,
+            builder.containers(),
+        )?;
         tracing::debug!(
             milliseconds = builder.elapsed_milliseconds(),
             "network created and links attached"
@@ -118,12 +125,16 @@ async fn start_node(
     peers: &[Peer],
     reporter: Option<&Reporter>,
 ) -> Result<(), LabError> {
+    start_services(lab, node, services, peers).await?;
+    let services: Vec<String> = match node.driver {
+        Driver::Native => services.iter().map(ToString::to_string).collect(),
+        Driver::Docker(_) => vec![CONTAINER_SERVICE.to_owned()],
+    };
     if !services.is_empty() {
-        start_services(lab, node, services, peers).await?;
         if let Some(reporter) = reporter {
             reporter.send(&Progress::Node {
                 node: node.name.clone(),
-                services: services.iter().map(ToString::to_string).collect(),
+                services,
                 milliseconds: lab.elapsed_milliseconds(),
             });
         }
@@ -135,31 +146,32 @@ async fn start_node(
 pub(crate) async fn start_again(lab: &Arc<Lab>, node: &Node) -> Result<(), LabError> {
     let services = services_by_node(lab).remove(&node.name);
     let peers = peers_by_node(lab, &lab.topology(), |_| true).remove(node.name.as_str());
-    match services {
-        Some(services) => start_services(lab, node, &services, &peers.unwrap_or_default()).await,
-        None => Ok(()),
-    }
+    start_services(
+        lab,
+        node,
+        &services.unwrap_or_default(),
+        &peers.unwrap_or_default(),
+    )
+    .await
 }
 
-/// Starts the services of a node, each when the one before answers.
+/// Starts what runs in a node: its container, or its services one by one, each when the one before answers.
 async fn start_services(
     lab: &Arc<Lab>,
     node: &Node,
     services: &[Service],
     peers: &[Peer],
 ) -> Result<(), LabError> {
-    let running = lab.known_running(&node.name)?;
+    let running = match lab.driven(&node.name)? {
+        Driven::Native(_) if services.is_empty() => return Ok(()),
+        Driven::Native(running) => running,
+        Driven::Container(container) => return start_container(lab, &container, node, services, peers).await,
+    };
     let (plan, identities, tools) = (lab.plan(), lab.identities(), lab.tools());
-    let planned = plan.node(&node.name);
-    let planned = planned.ok_or_else(|| LabError::Node {
-        node: node.name.clone(),
-        reason: "it is not in the plan".to_owned(),
-    })?;
-    let private_key = identities.private_key(&node.name).unwrap_or_default();
     let context = ServiceContext {
         node,
-        planned,
-        private_key,
+        planned: planned(&plan, node)?,
+        private_key: identities.private_key(&node.name).unwrap_or_default(),
         peers,
         tools: &tools,
         scrape_interval: lab
@@ -185,11 +197,49 @@ async fn start_services(
 /// Runs the commands that the file has for a node, one after the other.
 pub(crate) async fn run_commands(lab: &Arc<Lab>, node: &Node) -> Result<(), LabError> {
     for (index, command) in node.exec.iter().enumerate() {
-        let running = lab.known_running(&node.name)?;
-        running.ensure_init(lab).await?;
+        let running = lab.driven(&node.name)?;
         running.run_command(lab, index + 1, command).await?;
     }
     Ok(())
+}
+
+/// A container brings its services itself; they answer on the same ports.
+async fn start_container(
+    lab: &Arc<Lab>,
+    container: &Arc<ContainerNode>,
+    node: &Node,
+    services: &[Service],
+    peers: &[Peer],
+) -> Result<(), LabError> {
+    let mut inputs = ContainerInputs::default();
+    if !services.is_empty() {
+        let (plan, identities, tools) = (lab.plan(), lab.identities(), lab.tools());
+        let context = ServiceContext {
+            node,
+            planned: planned(&plan, node)?,
+            private_key: identities.private_key(&node.name).unwrap_or_default(),
+            peers,
+            tools: &tools,
+            scrape_interval: Duration::ZERO,
+        };
+        inputs = context.for_container()?;
+    }
+    container.start(lab, node, inputs).await?;
+    container.wait_healthy(lab).await?;
+    // Of those that monitor a node an image need not have any.
+    let brought = [Service::Haproxy, Service::Faas, Service::Agent];
+    for service in services.iter().filter(|service| brought.contains(service)) {
+        ready::service_answers(lab, node, *service).await?;
+    }
+    container.mark_running();
+    Ok(())
+}
+
+fn planned<'a>(plan: &'a Plan, node: &Node) -> Result<&'a PlannedNode, LabError> {
+    plan.node(&node.name).ok_or_else(|| LabError::Node {
+        node: node.name.clone(),
+        reason: "it is not in the plan".to_owned(),
+    })
 }
 
 fn services_by_node(lab: &Lab) -> HashMap<String, Vec<Service>> {

@@ -2,21 +2,24 @@
 
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Instant;
 
 use dfaas_control::{FunctionInfo, Happening, LabDetail, LabState, LinkChange, LinkInfo, NodeInfo, PortInfo};
-use dfaas_model::{DriverKind, Link, Node, Plan, Topology};
+use dfaas_model::{Driver, Link, Node, Plan, Topology};
 use dfaas_netns::Network;
-use dfaas_process::{NodeReference, Spawner};
+use dfaas_process::Spawner;
 use indexmap::IndexMap;
 use tokio::sync::watch;
 
 use crate::error::LabError;
 use crate::keys::Identities;
+use crate::launch::last_lines;
 use crate::ledger::Ledger;
 use crate::progress::LabRequest;
 use crate::state::StateDirectory;
+use crate::supervisor::containers::Containers;
+use crate::supervisor::driven::{Driven, Entrance};
 use crate::supervisor::events::EventLog;
 use crate::supervisor::links::Links;
 use crate::supervisor::node::RunningNode;
@@ -48,12 +51,15 @@ pub(crate) struct Lab {
     pub(crate) partitions: Partitions,
     network: Mutex<Option<Arc<Network>>>,
     links: Mutex<Option<Links>>,
+    containers: OnceLock<Containers>,
     warnings: Mutex<Vec<String>>,
     shutdown: watch::Sender<bool>,
     /// Whether the end of the starting command ends the lab.
     listener_matters: AtomicBool,
     /// Held while the network is being built: its end must wait for that.
     pub(crate) building: Arc<tokio::sync::Mutex<()>>,
+    /// Held, shared, while a container is being made: its end must wait for that.
+    pub(crate) making_containers: Arc<tokio::sync::RwLock<()>>,
 }
 
 impl Lab {
@@ -87,10 +93,12 @@ impl Lab {
             partitions: Partitions::default(),
             network: Mutex::new(None),
             links: Mutex::new(None),
+            containers: OnceLock::new(),
             warnings: Mutex::new(Vec::new()),
             shutdown: watch::Sender::new(false),
             listener_matters: AtomicBool::new(true),
             building: Arc::default(),
+            making_containers: Arc::default(),
         })
     }
 
@@ -199,6 +207,17 @@ impl Lab {
     pub(crate) fn keep_network(&self, network: Network, links: Links) {
         *lock(&self.network) = Some(Arc::new(network));
         *lock(&self.links) = Some(links);
+    }
+
+    /// From now on some nodes are containers.
+    pub(crate) fn keep_containers(&self, containers: Containers) {
+        // There is one start of a lab, so nothing was there before.
+        let _ = self.containers.set(containers);
+    }
+
+    /// The nodes that are containers, if there are any.
+    pub(crate) fn containers(&self) -> Option<&Containers> {
+        self.containers.get()
     }
 
     /// Takes network and links out, for their end.
@@ -332,35 +351,60 @@ impl Lab {
         })
     }
 
+    /// The node as a native one runs; of a container, an empty shell.
     pub(crate) fn running(&self, node: &str) -> Option<Arc<RunningNode>> {
         lock(&self.nodes).get(node).map(Arc::clone)
     }
 
-    /// As [`Lab::known`], for the node as it runs.
-    pub(crate) fn known_running(&self, node: &str) -> Result<Arc<RunningNode>, LabError> {
-        self.known(node)?;
-        self.running(node).ok_or_else(|| LabError::Node {
-            node: node.to_owned(),
-            reason: "it is not part of the lab".to_owned(),
+    /// The node as it runs, or the error that says that there is none.
+    pub(crate) fn driven(&self, name: &str) -> Result<Driven, LabError> {
+        let node = self.known(name)?;
+        let driven = self.driven_as(&node);
+        driven.ok_or_else(|| LabError::Node {
+            node: name.to_owned(),
+            reason: match node.driver {
+                Driver::Native => "it is not part of the lab",
+                Driver::Docker(_) => "its container is not there yet",
+            }
+            .to_owned(),
         })
     }
 
-    /// Makes sure that a node has an init process, and returns what another process needs to enter it.
-    pub(crate) async fn ensure_init(self: &Arc<Self>, node: &str) -> Result<NodeReference, LabError> {
-        self.known_running(node)?.ensure_init(self).await
+    fn driven_as(&self, node: &Node) -> Option<Driven> {
+        match node.driver {
+            Driver::Native => self.running(&node.name).map(Driven::Native),
+            Driver::Docker(_) => {
+                let container = self.containers.get()?.node(&node.name)?;
+                Some(Driven::Container(Arc::clone(container)))
+            }
+        }
     }
 
-    /// See [`RunningNode::check_services`].
+    /// Makes sure that a node has a first process, and returns what another process needs to enter it.
+    pub(crate) async fn enter(self: &Arc<Self>, node: &str) -> Result<Entrance, LabError> {
+        let driven = self.driven(node)?;
+        Ok(Entrance {
+            node: driven.reference(self).await?,
+            environment: driven.environment(),
+        })
+    }
+
+    /// Fails with the last log lines if something in the node has ended: before it is ready nothing may.
     pub(crate) fn check_services(&self, node: &str) -> Result<(), LabError> {
-        self.running(node)
-            .map_or(Ok(()), |running| running.check_services(self))
+        self.driven(node)?.check(self)
     }
 
     /// The last words of a service, for an error message.
     pub(crate) fn last_log_lines(&self, node: &str, service: &str) -> String {
-        self.running(node)
-            .map(|running| running.last_log_lines(self, service))
-            .unwrap_or_default()
+        let path = self
+            .state_directory
+            .logs()
+            .join(node)
+            .join(format!("{service}.log"));
+        match last_lines(&path, 8) {
+            text if text.is_empty() => "; it logged nothing".to_owned(),
+            text => format!("; its last words:\n{text}"),
+        }
     }
 
     /// The lab as it is now, with or without its links.
@@ -371,7 +415,6 @@ impl Lab {
         let links = lock(&self.links);
         let plan = self.plan();
         let nodes = topology.nodes.values();
-        let nodes = nodes.filter_map(|node| Some((node, self.running(&node.name)?)));
         LabDetail {
             name: topology.name.clone(),
             seed: topology.seed,
@@ -382,7 +425,7 @@ impl Lab {
             lateness_bounds: dfaas_wire::Lateness::BOUNDS.to_vec(),
             engine_scheduling: links.as_ref().and_then(Links::scheduling),
             nodes: nodes
-                .map(|(node, running)| self.node_info(&plan, node, &running))
+                .map(|node| self.node_info(&plan, node, self.driven_as(node)))
                 .collect(),
             links: links
                 .as_ref()
@@ -396,21 +439,17 @@ impl Lab {
 
     /// One node as it is now.
     pub(crate) fn node(&self, name: &str) -> Result<NodeInfo, LabError> {
-        Ok(self.node_info(&self.plan(), &self.known(name)?, &*self.known_running(name)?))
+        Ok(self.node_info(&self.plan(), &self.known(name)?, self.driven(name).ok()))
     }
 
-    fn node_info(&self, plan: &Plan, node: &Node, running: &RunningNode) -> NodeInfo {
+    fn node_info(&self, plan: &Plan, node: &Node, driven: Option<Driven>) -> NodeInfo {
         let planned = plan.node(&node.name);
         let interfaces = planned.map(|it| it.interfaces.as_slice()).unwrap_or_default();
         NodeInfo {
             name: node.name.clone(),
             kind: node.kind.to_string(),
-            driver: match node.driver {
-                DriverKind::Native => "native",
-                DriverKind::Docker => "docker",
-            }
-            .to_owned(),
-            state: running.state(),
+            driver: node.driver.as_str().to_owned(),
+            state: driven.as_ref().map(Driven::state).unwrap_or_default(),
             address: planned
                 .and_then(|it| it.address)
                 .map(|address| address.to_string()),
@@ -435,10 +474,13 @@ impl Lab {
                     node_port: port.node_port,
                 })
                 .collect(),
-            pid: running.pid(),
+            pid: driven.as_ref().and_then(Driven::pid),
             peer_id: self.identities().peer_id(&node.name).map(str::to_owned),
-            services: running.services(),
-            limits: translate::limits_for_people(&running.limits()),
+            services: driven.as_ref().map(Driven::services).unwrap_or_default(),
+            limits: driven
+                .as_ref()
+                .map(|it| translate::limits_for_people(&it.limits()))
+                .unwrap_or_default(),
             labels: node.labels.clone().into_iter().collect(),
         }
     }

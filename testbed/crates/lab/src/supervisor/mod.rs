@@ -4,7 +4,10 @@ mod api;
 mod apply;
 mod bring_up;
 mod capture;
+mod containers;
+mod driven;
 mod environment;
+
 mod events;
 mod flap;
 mod kernel;
@@ -27,6 +30,7 @@ mod tasks;
 mod teardown;
 mod translate;
 
+pub use driven::Entrance;
 pub use node::INIT_VERB;
 pub use translate::for_people;
 
@@ -86,6 +90,9 @@ fn prepare() -> Result<(Lab, BufReader<std::io::Stdin>), LabError> {
     fault::step("supervisor written down");
     let tools = Tools::find(&request.topology)?;
     let rootless = !rootless::is_root(); // asked before: in its user namespace everybody is
+    if rootless {
+        containers::refuse(&request.topology)?;
+    }
     environment::enter(&state_directory.scratch())?;
     fault::step("environment entered");
     let spawner = Spawner::start()?;
@@ -169,6 +176,10 @@ async fn start(lab: &Arc<Lab>, reporter: &Reporter, tasks: &mut JoinSet<()>) -> 
     let nodes: Vec<&Node> = topology.nodes.values().collect();
     let ports = bring_up::bind_ports(&nodes).await?;
     fault::step("ports bound");
+    if let Some(containers) = containers::prepare(lab, reporter).await? {
+        lab.keep_containers(containers);
+    }
+    fault::step("containers prepared");
     bring_up::build_network(lab, reporter).await?;
     bring_up::open_doors(lab, &nodes, ports).await?;
     bring_up::start_nodes(lab, &nodes, Some(reporter)).await

@@ -10,6 +10,7 @@ use dfaas_netns::{
 
 use crate::error::LabError;
 use crate::fault;
+use crate::supervisor::containers::Containers;
 use crate::supervisor::links::Links;
 
 /// The reserved name of the namespace in which all links of a lab meet.
@@ -117,17 +118,31 @@ pub(crate) fn build(
     topology: &Topology,
     plan: &Plan,
     features: KernelFeatures,
+    containers: Option<&Containers>,
 ) -> Result<(Network, Links), LabError> {
     let mut links = Links::new(features);
     links.choose(&topology.links)?;
     let actions = plan.steps().map(|step| &step.action);
-    let (specification, midpoints) = specification(plan, actions, &links)?;
+    let (mut specification, midpoints) = specification(plan, actions, &links)?;
+    if let Some(containers) = containers {
+        adopt(&mut specification, containers);
+    }
     let network = Network::create(&specification)?;
     fault::step("network created");
     let all: Vec<&Link> = topology.links.iter().collect();
     links.attach(topology, &network, midpoints, &all)?;
     fault::step("links attached");
     Ok((network, links))
+}
+
+/// Puts the networks of containers in the place of namespaces that would be made.
+fn adopt(specification: &mut NetworkSpec, containers: &Containers) {
+    for (node, network) in containers.networks() {
+        let position = specification.namespaces.iter().position(|it| it.name == node);
+        specification
+            .adopted
+            .extend(position.map(|position| (position, network)));
+    }
 }
 
 fn namespace_of(index: &HashMap<String, usize>, name: &str) -> Result<usize, LabError> {

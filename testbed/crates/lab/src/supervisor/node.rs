@@ -16,7 +16,6 @@ use indexmap::IndexMap;
 
 use crate::error::LabError;
 use crate::fault;
-use crate::launch::last_lines;
 use crate::ledger::Undo;
 use crate::supervisor::lab::{Lab, lock};
 use crate::supervisor::services::NODE_PROGRAMS;
@@ -159,7 +158,7 @@ impl RunningNode {
         match ended {
             None => Ok(()),
             Some((service, status)) => {
-                let log = self.last_log_lines(lab, &service);
+                let log = lab.last_log_lines(&self.name, &service);
                 Err(self.error(format!(
                     "service `{service}` ended while it started ({status}){log}"
                 )))
@@ -204,20 +203,8 @@ impl RunningNode {
             lock(&self.inner).services.shift_remove(&name);
             return Ok(());
         }
-        let log = self.last_log_lines(lab, &name);
+        let log = lab.last_log_lines(&self.name, &name);
         Err(self.error(format!("`{command}` failed ({status}){log}")))
-    }
-
-    pub(crate) fn last_log_lines(&self, lab: &Lab, service: &str) -> String {
-        let path = lab
-            .state_directory
-            .logs()
-            .join(&self.name)
-            .join(format!("{service}.log"));
-        match last_lines(&path, 8) {
-            text if text.is_empty() => "; it logged nothing".to_owned(),
-            text => format!("; its last words:\n{text}"),
-        }
     }
 
     /// What it may use of the machine.

@@ -9,8 +9,8 @@ use dfaas_model::{Limits, Node, NodeAction, NodeKind};
 use serde_json::{Map, Value};
 
 use crate::error::LabError;
+use crate::supervisor::driven::Driven;
 use crate::supervisor::lab::Lab;
-use crate::supervisor::node::RunningNode;
 use crate::supervisor::{bring_up, ready, settings, translate};
 
 /// How long services may take to end in good order.
@@ -26,13 +26,13 @@ impl Lab {
         wait: bool,
     ) -> Result<NodeInfo, LabError> {
         let node = self.known(name)?;
-        let running = self.known_running(name)?;
+        let running = self.driven(name)?;
         self.must_be_there()?;
         if node.kind == NodeKind::Switch {
             let reason = "it is a switch, which runs nothing; take its links down instead".to_owned();
             return Err(refused(name, reason));
         }
-        let _turn = running.turn.lock().await;
+        let _turn = running.turn().lock().await;
         match action {
             NodeAction::Stop => self.stop_node(&running, Some(GRACE)).await?,
             NodeAction::Kill => self.stop_node(&running, None).await?,
@@ -54,9 +54,9 @@ impl Lab {
         name: &str,
         changes: &Map<String, Value>,
     ) -> Result<NodeInfo, LabError> {
-        let running = self.known_running(name)?;
+        let running = self.driven(name)?;
         self.must_be_there()?;
-        let _turn = running.turn.lock().await;
+        let _turn = running.turn().lock().await;
         let limits = dfaas_model::limits_change(&running.limits(), &settings::overrides(changes)?)
             .map_err(|error| LabError::Setting(format!("node `{name}`: {}", error.line())))?;
         running.limit(limits.clone()).await?;
@@ -71,7 +71,7 @@ impl Lab {
         });
     }
 
-    async fn stop_node(&self, running: &RunningNode, grace: Option<Duration>) -> Result<(), LabError> {
+    async fn stop_node(&self, running: &Driven, grace: Option<Duration>) -> Result<(), LabError> {
         if running.is_off() && running.state() == NodeState::Stopped && running.pid().is_none() {
             return Ok(());
         }
@@ -80,12 +80,7 @@ impl Lab {
         Ok(())
     }
 
-    async fn start_node(
-        self: &Arc<Self>,
-        node: &Node,
-        running: &RunningNode,
-        wait: bool,
-    ) -> Result<(), LabError> {
+    async fn start_node(self: &Arc<Self>, node: &Node, running: &Driven, wait: bool) -> Result<(), LabError> {
         if running.is_paused() {
             return Err(refused(&node.name, "it is paused; resume it".to_owned()));
         }
@@ -109,9 +104,9 @@ impl Lab {
         Ok(())
     }
 
-    async fn pause_node(&self, running: &RunningNode, paused: bool) -> Result<(), LabError> {
+    async fn pause_node(&self, running: &Driven, paused: bool) -> Result<(), LabError> {
         if running.is_off() {
-            return Err(refused(&running.name, "it is stopped".to_owned()));
+            return Err(refused(running.name(), "it is stopped".to_owned()));
         }
         if running.is_paused() != paused {
             running.pause(paused).await?;
@@ -120,9 +115,9 @@ impl Lab {
         Ok(())
     }
 
-    pub(crate) fn tell_state(&self, running: &RunningNode) {
+    pub(crate) fn tell_state(&self, running: &Driven) {
         self.events.tell(Happening::Node {
-            node: running.name.clone(),
+            node: running.name().to_owned(),
             state: running.state(),
             reason: None,
         });

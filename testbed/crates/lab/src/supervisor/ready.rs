@@ -81,10 +81,7 @@ pub(crate) async fn whole_lab(lab: &Lab, limit: Duration) -> Result<usize, LabEr
         let _ = states
             .wait_for(|state| matches!(state, LabState::Ready | LabState::Failed))
             .await;
-        let runs = |name: &str| {
-            lab.running(name)
-                .is_some_and(|it| !it.is_off() && !it.is_paused())
-        };
+        let runs = |name: &str| lab.driven(name).is_ok_and(|it| !it.is_off() && !it.is_paused());
         let topology = lab.topology();
         let identities = lab.identities();
         let peers = bring_up::peers_by_node(lab, &topology, |link| !link.down);

@@ -177,9 +177,7 @@ impl Lab {
         };
         let result = started.await.map(drop);
         for node in nodes {
-            let Some(running) = self.running(&node.name) else {
-                continue;
-            };
+            let running = self.driven(&node.name)?;
             if result.is_err() {
                 running.power_off(None).await?; // not half a node: it can be started as a whole
             }

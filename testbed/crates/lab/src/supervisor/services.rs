@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use dfaas_agent_api::environment::names::{self, NEIGHBOURS};
@@ -44,6 +44,8 @@ const DEPLOYMENTS: &str = "/run/dfaas/faas/functions.json";
 const FAAS_STATE: &str = "/run/dfaas/faas/state";
 /// Where the platform finds its credentials, in files named as faasd names them.
 const SECRETS: &str = "/run/dfaas/faas/secrets";
+/// Where a container finds what the lab gives it.
+const CONTAINER_FILES: &str = "/etc/dfaas";
 /// Where the testbed's own programs are visible inside a node.
 pub(crate) const NODE_PROGRAMS: &str = "/run/dfaas/bin";
 
@@ -71,6 +73,15 @@ pub(crate) struct Peer {
     pub(crate) address: IpAddr,
     /// Whether a link, or switches only, join the two nodes.
     pub(crate) linked: bool,
+}
+
+/// What the lab gives to a container beside what the file says.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct ContainerInputs {
+    /// Variables.
+    pub(crate) environment: BTreeMap<String, String>,
+    /// Files by their path in the container.
+    pub(crate) files: Vec<(PathBuf, Vec<u8>)>,
 }
 
 /// Everything the services of one node depend on.
@@ -119,13 +130,46 @@ impl ServiceContext<'_> {
         )
     }
 
-    fn faas(&self) -> Result<ServiceSpec, LabError> {
+    /// What a container of this node gets: the agent's environment, and files below [`CONTAINER_FILES`]. What it runs is
+    /// the image's affair.
+    pub(crate) fn for_container(&self) -> Result<ContainerInputs, LabError> {
+        let below = |path: &str| Path::new(CONTAINER_FILES).join(path);
+        let key = below("agent/key.pem");
+        let mut environment = self.agent_environment();
+        environment.insert("AGENT_PRIVATE_KEY_FILE".to_owned(), key.display().to_string());
+        let mut files = vec![
+            (key, self.private_key.as_bytes().to_vec()),
+            (below("faas/functions.json"), self.deployments()?),
+        ];
+        files.extend(self.secrets(&below("faas/secrets")));
+        Ok(ContainerInputs { environment, files })
+    }
+
+    /// The functions of the node, as bodies of deployment requests.
+    fn deployments(&self) -> Result<Vec<u8>, LabError> {
         let deployments: Vec<_> = self.node.functions.values().map(deployment).collect();
-        let deployments = serde_json::to_vec_pretty(&deployments).map_err(|error| LabError::Node {
+        serde_json::to_vec_pretty(&deployments).map_err(|error| LabError::Node {
             node: self.node.name.clone(),
             reason: error.to_string(),
-        })?;
-        let mut files = vec![(DEPLOYMENTS.into(), deployments)];
+        })
+    }
+
+    /// The platform's credentials, in files named as faasd names them; none without any.
+    fn secrets(&self, directory: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+        let credentials = self.node.faas.basic_auth.iter();
+        credentials
+            .flat_map(|it| [("user", &it.user), ("password", &it.password)])
+            .map(|(name, value)| {
+                (
+                    directory.join(format!("basic-auth-{name}")),
+                    value.clone().into_bytes(),
+                )
+            })
+            .collect()
+    }
+
+    fn faas(&self) -> Result<ServiceSpec, LabError> {
+        let mut files = vec![(DEPLOYMENTS.into(), self.deployments()?)];
         let mut command = vec![format!("{NODE_PROGRAMS}/dfaas-faas")];
         let mut option = |name: &str, value: &str| command.extend([format!("--{name}"), value.to_owned()]);
         option("bind", "0.0.0.0");
@@ -137,15 +181,10 @@ impl ServiceContext<'_> {
         if self.node.faas.native {
             option("identity", "native");
         }
-        if let Some(credentials) = &self.node.faas.basic_auth {
+        let secrets = self.secrets(Path::new(SECRETS));
+        if !secrets.is_empty() {
             option("basic-auth-file-directory", SECRETS);
-            let secrets = [("user", &credentials.user), ("password", &credentials.password)];
-            for (name, value) in secrets {
-                files.push((
-                    format!("{SECRETS}/basic-auth-{name}").into(),
-                    value.clone().into_bytes(),
-                ));
-            }
+            files.extend(secrets);
         }
         Ok(self.service("faas", command, BTreeMap::new(), files))
     }

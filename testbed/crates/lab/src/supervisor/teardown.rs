@@ -8,6 +8,7 @@ use futures::future::join_all;
 use nix::mount::{MntFlags, umount2};
 
 use crate::fault;
+use crate::supervisor::containers;
 use crate::supervisor::lab::Lab;
 
 /// How long services may take to end after SIGTERM.
@@ -27,6 +28,7 @@ pub(crate) async fn take_down(lab: &Arc<Lab>) -> Vec<String> {
         .into_iter()
         .flatten()
         .collect();
+    left.extend(containers::remove(lab, GRACE).await);
     tracing::debug!(elapsed = ?began.elapsed(), "nodes ended");
     fault::step("nodes ended");
     let _building = lab.building.lock().await;
