@@ -130,14 +130,12 @@ async fn start_node(
         Driver::Native => services.iter().map(ToString::to_string).collect(),
         Driver::Docker(_) => vec![CONTAINER_SERVICE.to_owned()],
     };
-    if !services.is_empty() {
-        if let Some(reporter) = reporter {
-            reporter.send(&Progress::Node {
-                node: node.name.clone(),
-                services,
-                milliseconds: lab.elapsed_milliseconds(),
-            });
-        }
+    if let Some(reporter) = reporter.filter(|_| !services.is_empty()) {
+        reporter.send(&Progress::Node {
+            node: node.name.clone(),
+            services,
+            milliseconds: lab.elapsed_milliseconds(),
+        });
     }
     run_commands(lab, node).await
 }

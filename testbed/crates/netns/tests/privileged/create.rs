@@ -67,11 +67,7 @@ fn a_namespace_that_somebody_else_keeps_is_adopted_and_stays() {
         ..NetworkSpec::default()
     })
     .unwrap();
-    let namespace = owner
-        .namespace("elsewhere")
-        .unwrap()
-        .try_clone_to_owned()
-        .unwrap();
+    let namespace = owner.namespace("elsewhere").unwrap();
     // As an engine leaves it.
     let switch_off = || std::fs::write("/proc/sys/net/ipv6/conf/lo/disable_ipv6", "1");
     owner.enter("elsewhere", switch_off).unwrap().unwrap();
