@@ -15,6 +15,7 @@ file=${DFAAS_OPENAPI:-}
 file=$(realpath "$file")
 checks=$PWD/ci/schemathesis
 venv=$PWD/target/schemathesis
+# One version, because another one makes other requests, and a change of ours must not fail for that.
 if [ ! -x "$venv/bin/schemathesis" ]; then
   { python3 -m venv "$venv" && "$venv/bin/pip" install --quiet schemathesis==4.32.5; } ||
     { rm -rf "$venv"; skip "schemathesis cannot be installed from PyPI"; }
