@@ -10,6 +10,7 @@ use futures::future::try_join_all;
 
 use crate::error::LabError;
 use crate::fault;
+use crate::keys::Identities;
 use crate::progress::Progress;
 use crate::supervisor::containers::{CONTAINER_SERVICE, ContainerNode};
 use crate::supervisor::driven::Driven;
@@ -18,6 +19,7 @@ use crate::supervisor::reporter::Reporter;
 use crate::supervisor::services::{ContainerInputs, Peer, ServiceContext};
 use crate::supervisor::splice::{BoundPort, OpenUplink};
 use crate::supervisor::{flap, network, ready, tasks};
+use crate::tools::Tools;
 
 /// Binds the published ports: a taken one is the cheapest failure, so it comes first.
 pub(crate) async fn bind_ports(nodes: &[&Node]) -> Result<Vec<BoundPort>, LabError> {
@@ -153,6 +155,37 @@ pub(crate) async fn start_again(lab: &Arc<Lab>, node: &Node) -> Result<(), LabEr
     .await
 }
 
+/// What the services of nodes are made from.
+struct Sources {
+    plan: Arc<Plan>,
+    identities: Arc<Identities>,
+    tools: Arc<Tools>,
+    scrape_interval: Duration,
+}
+
+impl Sources {
+    fn of(lab: &Lab) -> Self {
+        let monitoring = lab.topology().monitoring;
+        Self {
+            plan: lab.plan(),
+            identities: lab.identities(),
+            tools: lab.tools(),
+            scrape_interval: monitoring.map_or(Duration::ZERO, |it| it.scrape_interval),
+        }
+    }
+
+    fn context<'a>(&'a self, node: &'a Node, peers: &'a [Peer]) -> Result<ServiceContext<'a>, LabError> {
+        Ok(ServiceContext {
+            node,
+            planned: planned(&self.plan, node)?,
+            private_key: self.identities.private_key(&node.name).unwrap_or_default(),
+            peers,
+            tools: &self.tools,
+            scrape_interval: self.scrape_interval,
+        })
+    }
+}
+
 /// Starts what runs in a node: its container, or its services one by one, each when the one before answers.
 async fn start_services(
     lab: &Arc<Lab>,
@@ -165,18 +198,8 @@ async fn start_services(
         Driven::Native(running) => running,
         Driven::Container(container) => return start_container(lab, &container, node, services, peers).await,
     };
-    let (plan, identities, tools) = (lab.plan(), lab.identities(), lab.tools());
-    let context = ServiceContext {
-        node,
-        planned: planned(&plan, node)?,
-        private_key: identities.private_key(&node.name).unwrap_or_default(),
-        peers,
-        tools: &tools,
-        scrape_interval: lab
-            .topology()
-            .monitoring
-            .map_or(Duration::ZERO, |monitoring| monitoring.scrape_interval),
-    };
+    let sources = Sources::of(lab);
+    let context = sources.context(node, peers)?;
     running.ensure_init(lab).await?;
     for service in services {
         if *service == Service::Agent
@@ -211,16 +234,7 @@ async fn start_container(
 ) -> Result<(), LabError> {
     let mut inputs = ContainerInputs::default();
     if !services.is_empty() {
-        let (plan, identities, tools) = (lab.plan(), lab.identities(), lab.tools());
-        let context = ServiceContext {
-            node,
-            planned: planned(&plan, node)?,
-            private_key: identities.private_key(&node.name).unwrap_or_default(),
-            peers,
-            tools: &tools,
-            scrape_interval: Duration::ZERO,
-        };
-        inputs = context.for_container()?;
+        inputs = Sources::of(lab).context(node, peers)?.for_container()?;
     }
     container.start(lab, node, inputs).await?;
     container.wait_healthy(lab).await?;

@@ -1,5 +1,7 @@
 //! The links of a lab: who impairs each of them, what they do now, and changing that while packets flow.
 
+mod carrier;
+
 use std::collections::{BTreeMap, HashMap};
 
 use dfaas_control::{LinkChange, LinkEndInfo, LinkInfo};
@@ -11,26 +13,10 @@ use crate::error::LabError;
 use crate::supervisor::network::{Midpoints, WIRE_NAMESPACE};
 use crate::supervisor::{kernel, settings, translate};
 
+use carrier::{Carrier, carrier_of, kernel_cannot, missing_for};
+
 /// Largest packet of a link that does not say, as planned.
 const DEFAULT_MTU: u32 = 1_500;
-
-/// What carries a link out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Carrier {
-    /// Kernel queueing disciplines.
-    Tc,
-    /// The user-space engine.
-    Wire,
-}
-
-impl Carrier {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Tc => "tc",
-            Self::Wire => "wire",
-        }
-    }
-}
 
 /// One link while the lab runs.
 #[derive(Debug)]
@@ -543,35 +529,6 @@ fn start_engine(network: &Network, seed: u64, links: Vec<LinkSpec>) -> Result<En
     Ok(Engine::start(sockets, seed, links)?)
 }
 
-fn carrier_of(link: &Link, features: &KernelFeatures) -> Result<Carrier, LabError> {
-    match (link.backend, missing_for_link(link, features)) {
-        (Backend::Wire, _) | (Backend::Auto, Some(_)) => Ok(Carrier::Wire),
-        (Backend::Auto | Backend::Tc, None) => Ok(Carrier::Tc),
-        (Backend::Tc, Some(missing)) => Err(LabError::MachineCannot {
-            what: format!("link `{}` asks for `backend: tc`, but {missing}", link.name),
-            remedy: "leave `backend` out, or use `backend: wire`".to_owned(),
-        }),
-    }
-}
-
-/// Why the kernel cannot do these two directions, if it cannot.
-fn missing_for(directions: [&Impairment; 2], features: &KernelFeatures) -> Option<&'static str> {
-    if !features.can_join() {
-        return Some("this kernel cannot join two interfaces (clsact, u32 and mirred are needed)");
-    }
-    directions
-        .into_iter()
-        .find_map(|it| kernel::missing(it, features).or_else(|| kernel::cannot_say(it)))
-}
-
-/// As [`missing_for`], for a link of the file with what it replays.
-fn missing_for_link(link: &Link, features: &KernelFeatures) -> Option<&'static str> {
-    if link.forward_trace.is_some() || link.backward_trace.is_some() {
-        return Some("a trace or a pattern is replayed by the wire engine only");
-    }
-    missing_for([&link.forward, &link.backward], features)
-}
-
 /// What cannot be meant is refused before anything changes, as in a file.
 fn refuse_contradictions(
     topology: &Topology,
@@ -590,15 +547,6 @@ fn refuse_contradictions(
             "link `{}`: {message}; {remedy}",
             link.name
         ))),
-    }
-}
-
-fn kernel_cannot(link: &Link, missing: &str) -> LabError {
-    LabError::Link {
-        link: link.name.clone(),
-        reason: format!(
-            "its backend is `tc`, and {missing}; leave `backend` out of the file, or use `backend: wire`"
-        ),
     }
 }
 
