@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::pool::Pool;
-use crate::socket::{Lane, ReceiveBatch, open_tap};
+use crate::socket::{Habit, Lane, ReceiveBatch, open_tap};
 use crate::{Direction, WireError};
 
 /// Stamps this young may still be overtaken by one from the other midpoint.
@@ -147,8 +147,9 @@ impl TapReader {
         let Some(lane) = self.tap.lanes.get(number) else {
             return Ok(());
         };
+        let mut habit = Habit::default();
         for _ in 0..TURNS {
-            let received = match self.batch.receive(lane) {
+            let received = match self.batch.receive(lane, &mut habit) {
                 Ok(0) => return Ok(()),
                 Ok(received) => received,
                 Err(error) if is_gone(&error) => return Err(error),

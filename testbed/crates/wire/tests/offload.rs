@@ -102,6 +102,33 @@ fn tcp_crosses_each_kind_of_link_unharmed() {
     }
 }
 
+/// What comes faster than one reading takes must not wait for the next: neither the long frames nor what answers them.
+#[test]
+fn a_bulk_transfer_leaves_nothing_unread() {
+    if !may_make_namespaces() {
+        return;
+    }
+    let network = Network::new(1);
+    let asked = Duration::from_millis(20);
+    let engine = network.start(3, &Impairment::delayed(asked), &Impairment::delayed(asked));
+    let to = (address(0, 2), 5000);
+    let listener = network.right.run(move || TcpListener::bind(to).unwrap());
+    let server = std::thread::spawn(move || {
+        std::io::copy(&mut listener.accept().unwrap().0, &mut std::io::sink()).unwrap()
+    });
+    network.left.run(move || {
+        let mut stream = TcpStream::connect(to).unwrap();
+        let chunk = vec![0; 1 << 20];
+        (0..512).for_each(|_| stream.write_all(&chunk).unwrap());
+    });
+    assert_eq!(server.join().unwrap(), 512 << 20);
+    let statistics = engine.statistics().remove(0);
+    for direction in [statistics.forward, statistics.backward] {
+        let middle = direction.lateness.quantile(0.5);
+        assert!(middle < asked / 4, "the middle packet is {middle:?} late");
+    }
+}
+
 /// One `send` of many datagrams (UDP_SEGMENT) is one frame for the engine.
 #[test]
 fn udp_segments_arrive_one_by_one() {

@@ -13,7 +13,7 @@ use super::inbox::{Command, Inbox, Report};
 use super::scheduling::{Breather, Scheduling, processor_time};
 use crate::path::Nanoseconds;
 use crate::shard::{Outgoing, Shard};
-use crate::socket::{Lane, ReceiveBatch, SendBatch};
+use crate::socket::{Habit, Lane, ReceiveBatch, SendBatch};
 use crate::statistics::{DirectionStatistics, EngineStatistics};
 
 /// Frames and bytes handed to the kernel at once; sending 128 KiB takes some 50 µs, in which nothing is read.
@@ -35,6 +35,8 @@ const LEAST_PATIENCE: Nanoseconds = 200_000;
 pub(super) struct Worker {
     shard: Shard,
     lanes: Vec<Arc<Lane>>,
+    /// One for each lane.
+    habits: Vec<Habit>,
     inbox: Arc<Inbox>,
     clock: Clock,
     may_leave_unread: bool,
@@ -58,6 +60,7 @@ impl Worker {
         let breather = (scheduling == Scheduling::Fifo).then(|| Breather::new(clock.now(), 0));
         Worker {
             shard: Shard::new(memory),
+            habits: lanes.iter().map(|_| Habit::default()).collect(),
             lanes,
             inbox,
             clock,
@@ -140,9 +143,13 @@ impl Worker {
         self.poll(now, until, true)
     }
 
-    /// How long arrivals may be left unread; None if they should be read as they come.
+    /// How long arrivals may be left unread; None if they should be read as they come, or if some were left at the last
+    /// reading: at one batch in each such while, whatever comes faster would queue up.
     fn patience(&self, next: Option<Nanoseconds>) -> Option<Nanoseconds> {
         next?;
+        if self.habits.iter().any(|habit| habit.was_full) {
+            return None;
+        }
         let patience = (self.shard.patience() / 2).min(MOST_PATIENCE);
         (self.may_leave_unread && patience >= LEAST_PATIENCE).then_some(patience)
     }
@@ -179,11 +186,14 @@ impl Worker {
 
     /// Reads one batch from each socket that has something, so that none keeps the others waiting.
     fn read_ready(&mut self) {
+        for habit in &mut self.habits {
+            habit.was_full = false;
+        }
         for place in std::mem::take(&mut self.ready) {
-            let Some(lane) = self.lanes.get(place) else {
+            let (Some(lane), Some(habit)) = (self.lanes.get(place), self.habits.get_mut(place)) else {
                 continue;
             };
-            let received = match self.receive.receive(lane) {
+            let received = match self.receive.receive(lane, habit) {
                 Ok(received) => received,
                 Err(error) => {
                     // The frame is consumed: it had an offload that the header cannot express.

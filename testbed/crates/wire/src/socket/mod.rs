@@ -16,7 +16,7 @@ use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
 use crate::WireError;
 use option::{get_option, set_option};
 
-pub(crate) use receive::ReceiveBatch;
+pub(crate) use receive::{Habit, ReceiveBatch};
 pub(crate) use send::SendBatch;
 
 /// Sockets per engine thread. Interfaces are spread over them, and they are read in turn, so a flood that

@@ -18,6 +18,21 @@ const MOST: usize = 32;
 const MOST_LONG: usize = 4;
 const LONG: u64 = 8192;
 
+/// What the last read from a socket found. Each socket has its own: where one carries a bulk transfer and another its
+/// acknowledgements, these must be read as fast as they come.
+#[derive(Debug, Default)]
+pub(crate) struct Habit {
+    has_long_frames: bool,
+    /// Whether that read was as much as one read may bring: more is waiting, or was.
+    pub(crate) was_full: bool,
+}
+
+impl Habit {
+    fn most(&self) -> usize {
+        if self.has_long_frames { MOST_LONG } else { MOST }
+    }
+}
+
 /// Room for a time stamp and the kernel's auxiliary data, aligned as control messages must be.
 type Control = [u64; 16];
 
@@ -47,7 +62,6 @@ pub(crate) struct ReceiveBatch {
     controls: Vec<Control>,
     vectors: Vec<iovec>,
     messages: Vec<mmsghdr>,
-    most: usize,
 }
 
 impl ReceiveBatch {
@@ -58,13 +72,12 @@ impl ReceiveBatch {
             controls: vec![Control::default(); MOST],
             vectors: Vec::with_capacity(MOST),
             messages: Vec::with_capacity(MOST),
-            most: MOST,
         }
     }
 
     /// Reads what is there, up to a bound; the number of frames read, 0 if none is there.
-    pub(crate) fn receive(&mut self, lane: &Lane) -> io::Result<usize> {
-        self.prepare();
+    pub(crate) fn receive(&mut self, lane: &Lane, habit: &mut Habit) -> io::Result<usize> {
+        self.prepare(habit.most());
         let count = self.messages.len() as u32;
         // SAFETY: each of the `count` headers points to an address, a control buffer and one I/O vector of
         // this batch with their true lengths, and each vector to a slot of this batch; none of them is moved
@@ -92,19 +105,16 @@ impl ReceiveBatch {
             .take(received)
             .map(|message| u64::from(message.msg_len))
             .sum();
-        self.most = if bytes > received as u64 * LONG {
-            MOST_LONG
-        } else {
-            MOST
-        };
+        habit.was_full = received == self.messages.len();
+        habit.has_long_frames = bytes > received as u64 * LONG;
         Ok(received)
     }
 
-    fn prepare(&mut self) {
+    fn prepare(&mut self, most: usize) {
         self.vectors.clear();
         self.messages.clear();
         self.vectors
-            .extend(self.slots.iter_mut().take(self.most).map(|slot| {
+            .extend(self.slots.iter_mut().take(most).map(|slot| {
                 let space = &mut slot[HEADROOM..];
                 iovec {
                     iov_base: space.as_mut_ptr().cast(),
