@@ -113,14 +113,13 @@ impl ReceiveBatch {
     fn prepare(&mut self, most: usize) {
         self.vectors.clear();
         self.messages.clear();
-        self.vectors
-            .extend(self.slots.iter_mut().take(most).map(|slot| {
-                let space = &mut slot[HEADROOM..];
-                iovec {
-                    iov_base: space.as_mut_ptr().cast(),
-                    iov_len: space.len(),
-                }
-            }));
+        self.vectors.extend(self.slots.iter_mut().take(most).map(|slot| {
+            let space = &mut slot[HEADROOM..];
+            iovec {
+                iov_base: space.as_mut_ptr().cast(),
+                iov_len: space.len(),
+            }
+        }));
         for ((vector, address), control) in self
             .vectors
             .iter_mut()
