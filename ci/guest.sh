@@ -1,8 +1,13 @@
 #!/bin/bash
-# The tests that need a kernel with netem and cgroup v2, in the virtual machine of ci/vm.sh. Builds them first, on this machine.
+# What needs a kernel with netem and cgroup v2, in the virtual machine of ci/vm.sh. Builds it first, on this machine.
+#
+#   ci/guest.sh [tests] [conformance]   both if none is named
+#
 # DFAAS_REQUIRE=vm turns "this machine cannot run it" into a failure.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+parts=" ${*:-tests conformance} "
+wanted() { [[ $parts == *" $1 "* ]]; }
 
 if ! reason=$(ci/vm.sh --fetch 2>&1); then
   case ",${DFAAS_REQUIRE:-}," in
@@ -12,32 +17,27 @@ if ! reason=$(ci/vm.sh --fetch 2>&1); then
   exit 0
 fi
 
-# The programs of the tests, as `cargo test --workspace` has built them: with fewer packages chosen, their dependencies would have
-# other features and be built once more.
-built=$(cargo test --quiet --workspace --no-run --message-format=json |
-  jq -r 'select(.executable != null and .target.kind == ["test"]) | "\(.target.name) \(.executable)"')
-program() { # target
-  awk -v name="$1" '$1 == name { print $2 }' <<<"$built"
-}
-links=$(program privileged)
-nodes=$(program node)
-labs=$(program kernel_links)
-limits=$(program labs)
-functions=$(program isolation)
+failed=0
 
 # What the kernel makes of links, measured: asked against measured for each parameter. The guest's own clock makes it independent of
-# what else runs here, so it goes on beside the rest.
-cargo build --quiet --workspace --bins
-measured=$(mktemp)
-conformance=
-trap '[ -z "$conformance" ] || kill "$conformance" 2>/dev/null || true; rm -f "$measured"' EXIT
-ci/vm.sh -t 900 -c target/debug/dfaas-conformance --backend tc >"$measured" 2>&1 &
-conformance=$!
+# what else runs here.
+if wanted conformance; then
+  cargo build --quiet --workspace --bins
+  printf '\n-- conformance of the tc backend\n'
+  ci/vm.sh -t 900 -c target/debug/dfaas-conformance --backend tc || failed=1
+fi
 
-# What is required here is what the guest has, whatever this machine's own tests require.
-export DFAAS_REQUIRE=root,netem
-failed=0
-ci/vm.sh -t 400 bash -c '
+if wanted tests; then
+  # The programs of the tests, as `cargo test --workspace` has built them: with fewer packages chosen, their dependencies would have
+  # other features and be built once more.
+  built=$(cargo test --quiet --workspace --no-run --message-format=json |
+    jq -r 'select(.executable != null and .target.kind == ["test"]) | "\(.target.name) \(.executable)"')
+  program() { # target
+    awk -v name="$1" '$1 == name { print $2 }' <<<"$built"
+  }
+  # What is required here is what the guest has, whatever this machine's own tests require.
+  export DFAAS_REQUIRE=root,netem
+  ci/vm.sh -t 400 bash -c '
 failed=0
 run() { printf "\n-- %s\n" "$*"; "$@" || failed=1; }
 run "$1" --test-threads=1 netem:: shape::
@@ -45,10 +45,7 @@ run "$2" cgroups::
 run "$3" --test-threads=1
 run "$4" --test-threads=1 limits_hold
 run "$5" limits_of_a_function_hold
-exit $failed' guest "$links" "$nodes" "$labs" "$limits" "$functions" || failed=1
+exit $failed' guest "$(program privileged)" "$(program node)" "$(program kernel_links)" "$(program labs)" "$(program isolation)" || failed=1
+fi
 
-wait "$conformance" || failed=1
-conformance=
-printf '\n-- conformance of the tc backend\n'
-cat "$measured"
 exit "$failed"

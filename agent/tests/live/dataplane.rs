@@ -2,7 +2,7 @@
 
 use crate::backend::Backend;
 use crate::client::{Answer, get, request};
-use crate::haproxy::{EXECUTABLE, Haproxy, own_address, turn};
+use crate::haproxy::{EXECUTABLE, Haproxy, own_address, turn, turn_alone};
 use crate::keepalive::sustain;
 use base64::Engine as _;
 use dfaas_agent::config::DataplaneConfig;
@@ -308,7 +308,7 @@ async fn what_is_refused_changes_nothing() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn reloads_lose_no_request_and_a_dead_haproxy_begins_with_the_last_configuration() {
-    let Some(_turn) = turn().await else { return };
+    let Some(_turn) = turn_alone().await else { return };
     let mut node = Node::start().await;
     node.configure(&node.configuration(1)).await;
     let load = tokio::spawn(sustain(

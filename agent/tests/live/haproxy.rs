@@ -9,16 +9,27 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 use tempfile::TempDir;
-use tokio::sync::{Mutex, MutexGuard};
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 pub(crate) const EXECUTABLE: &str = "/usr/sbin/haproxy";
 
-/// The right to run, one test at a time: they measure rates. Nothing when HAProxy is missing; panics when it is
-/// required then.
-pub(crate) async fn turn() -> Option<MutexGuard<'static, ()>> {
-    static TURN: Mutex<()> = Mutex::const_new(());
+/// The right to run beside one other test: more of them would disturb the rates they measure. Nothing when HAProxy is
+/// missing; panics when it is required then.
+pub(crate) async fn turn() -> Option<SemaphorePermit<'static>> {
+    places(1).await
+}
+
+/// The right to run beside no other, for a test that sends as much as two processors can answer.
+pub(crate) async fn turn_alone() -> Option<SemaphorePermit<'static>> {
+    places(PLACES).await
+}
+
+const PLACES: u32 = 2;
+
+async fn places(count: u32) -> Option<SemaphorePermit<'static>> {
+    static FREE: Semaphore = Semaphore::const_new(PLACES as usize);
     if Path::new(EXECUTABLE).exists() {
-        return Some(TURN.lock().await);
+        return FREE.acquire_many(count).await.ok();
     }
     let required = std::env::var("DFAAS_REQUIRE").unwrap_or_default();
     assert!(

@@ -1,7 +1,7 @@
 //! What the configuration makes a real HAProxy do.
 
 use crate::client::{self, get, near};
-use crate::haproxy::{Haproxy, own_address, turn};
+use crate::haproxy::{Haproxy, own_address, turn, turn_alone};
 use crate::node::{Node, one, settings};
 use dfaas_agent::proxy::{Change, Desired, NodeSettings, Proxy, ProxyPaths, Reload};
 use dfaas_agent::strategy::PeerAddress;
@@ -86,7 +86,7 @@ async fn who_is_answered_what() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rates_are_those_configured() {
-    let Some(_turn) = turn().await else { return };
+    let Some(_turn) = turn_alone().await else { return };
     let mut node = Node::start().await;
     node.proxy.apply(&desired(None)).await.unwrap();
     let address = node.haproxy.address();
@@ -243,7 +243,7 @@ async fn peers_come_and_go_without_a_reload() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn reloads_lose_no_request_and_no_count() {
-    let Some(_turn) = turn().await else { return };
+    let Some(_turn) = turn_alone().await else { return };
     let mut node = Node::start().await;
     let mut wanted = desired(None);
     node.proxy.apply(&wanted).await.unwrap();

@@ -1,7 +1,7 @@
 //! A proxy under sustained load while it is changed and reloaded.
 
 use crate::backend::Backend;
-use crate::haproxy::{Haproxy, own_address, turn};
+use crate::haproxy::{Haproxy, own_address, turn_alone};
 use crate::keepalive::{Outcome, sustain};
 use crate::node::{Node, one};
 use dfaas_agent::proxy::{Change, Desired, Mode};
@@ -118,7 +118,7 @@ async fn changes_and_reloads_lose_nothing(mode: Mode) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn split_requests_survive_changes_and_reloads() {
-    let Some(_turn) = turn().await else { return };
+    let Some(_turn) = turn_alone().await else { return };
     let mode = Mode::Split {
         names_origin: false,
         stages: false,
@@ -128,6 +128,6 @@ async fn split_requests_survive_changes_and_reloads() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn overflowing_requests_survive_changes_and_reloads() {
-    let Some(_turn) = turn().await else { return };
+    let Some(_turn) = turn_alone().await else { return };
     changes_and_reloads_lose_nothing(Mode::Overflow).await;
 }
