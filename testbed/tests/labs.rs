@@ -164,6 +164,32 @@ fn a_killed_supervisor_takes_the_lab_with_it_and_down_removes_the_rest() {
 }
 
 #[test]
+fn a_signal_or_the_loss_of_its_directory_ends_a_lab_in_good_order() {
+    if !root() {
+        return;
+    }
+    let lab = Lab::new(PAIR);
+    for (remove_directory, signal) in [
+        (false, Some(Signal::SIGTERM)),
+        (true, Some(Signal::SIGTERM)),
+        (true, None),
+    ] {
+        lab.up();
+        lab.ok(&["exec", "a", "--", "true"]);
+        let processes = lab.processes();
+        let supervisor = lab.supervisor_pid();
+        if remove_directory {
+            std::fs::remove_dir_all(lab.state().join(&lab.name)).unwrap();
+        }
+        if let Some(signal) = signal {
+            kill(supervisor, signal);
+        }
+        wait_for("the supervisor ends", || !is_running(supervisor));
+        lab.assert_gone(&processes);
+    }
+}
+
+#[test]
 fn up_after_a_killed_supervisor_cleans_up_first() {
     if !root() {
         return;

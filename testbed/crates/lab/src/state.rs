@@ -13,7 +13,7 @@ use crate::rootless;
 pub const STATE_ROOT_VARIABLE: &str = "DFAAS_TESTBED_STATE";
 
 /// The supervisor, as written in the state directory: enough to know later whether it still lives.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SupervisorIdentity {
     /// Process id.
     pub pid: i32,
@@ -155,6 +155,15 @@ impl StateDirectory {
     pub fn supervisor(&self) -> Option<SupervisorIdentity> {
         let text = std::fs::read(self.path.join("supervisor.json")).ok()?;
         serde_json::from_slice(&text).ok()
+    }
+
+    /// Whether the directory is still the one of this supervisor: it may have been removed while the lab ran, and be
+    /// another lab's by now. What cannot be told counts as a yes.
+    pub fn belongs_to(&self, identity: SupervisorIdentity) -> bool {
+        match std::fs::read(self.path.join("supervisor.json")) {
+            Ok(text) => serde_json::from_slice(&text).map_or(true, |it: SupervisorIdentity| it == identity),
+            Err(error) => error.kind() != std::io::ErrorKind::NotFound,
+        }
     }
 
     /// Whether the lab's supervisor is alive.

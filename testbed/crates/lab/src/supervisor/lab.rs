@@ -17,7 +17,7 @@ use crate::keys::Identities;
 use crate::launch::last_lines;
 use crate::ledger::Ledger;
 use crate::progress::LabRequest;
-use crate::state::StateDirectory;
+use crate::state::{StateDirectory, SupervisorIdentity};
 use crate::supervisor::containers::Containers;
 use crate::supervisor::driven::{Driven, Entrance};
 use crate::supervisor::events::EventLog;
@@ -38,6 +38,8 @@ pub(crate) struct Lab {
     /// Held while a changed file is applied, so that two files do not mix.
     pub(crate) applying: tokio::sync::Mutex<()>,
     pub(crate) state_directory: StateDirectory,
+    /// Of this process.
+    pub(crate) identity: SupervisorIdentity,
     tools: Mutex<Arc<Tools>>,
     pub(crate) ledger: Ledger,
     pub(crate) spawner: Spawner,
@@ -65,7 +67,7 @@ pub(crate) struct Lab {
 impl Lab {
     pub(crate) fn new(
         request: LabRequest,
-        state_directory: StateDirectory,
+        (state_directory, identity): (StateDirectory, SupervisorIdentity),
         tools: Tools,
         spawner: Spawner,
     ) -> Result<Self, LabError> {
@@ -81,6 +83,7 @@ impl Lab {
             plan: Mutex::new(Arc::new(request.plan)),
             applying: tokio::sync::Mutex::default(),
             state_directory,
+            identity,
             tools: Mutex::new(Arc::new(tools)),
             ledger,
             spawner,
@@ -419,7 +422,7 @@ impl Lab {
             name: topology.name.clone(),
             seed: topology.seed,
             state: *self.state.borrow(),
-            pid: i32::try_from(std::process::id()).unwrap_or(0),
+            pid: self.identity.pid,
             started: self.started.to_string(),
             log_directory: self.state_directory.logs(),
             lateness_bounds: dfaas_wire::Lateness::BOUNDS.to_vec(),

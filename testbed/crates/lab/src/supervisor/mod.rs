@@ -6,8 +6,8 @@ mod bring_up;
 mod capture;
 mod containers;
 mod driven;
+mod ending;
 mod environment;
-
 mod events;
 mod flap;
 mod kernel;
@@ -40,7 +40,6 @@ use std::sync::Arc;
 use dfaas_control::LabState;
 use dfaas_model::Node;
 use dfaas_process::Spawner;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 
 use crate::error::LabError;
@@ -48,6 +47,7 @@ use crate::fault;
 use crate::progress::{LabRequest, Progress};
 use crate::rootless;
 use crate::state::{StateDirectory, SupervisorIdentity};
+use crate::supervisor::ending::Endings;
 use crate::supervisor::lab::Lab;
 use crate::supervisor::reporter::Reporter;
 use crate::tools::Tools;
@@ -75,6 +75,7 @@ fn prepare() -> Result<(Lab, BufReader<std::io::Stdin>), LabError> {
         .with_ansi(false)
         .with_writer(std::io::stderr)
         .try_init();
+    ending::hold_signals()?;
     let mut stdin = BufReader::new(std::io::stdin());
     let mut line = String::new();
     let request: Result<LabRequest, std::io::Error> = stdin
@@ -86,7 +87,8 @@ fn prepare() -> Result<(Lab, BufReader<std::io::Stdin>), LabError> {
     fault::step("request read");
     let pid = i32::try_from(std::process::id()).unwrap_or(0);
     let start_time = dfaas_process::start_time(pid)?;
-    state_directory.write_supervisor(SupervisorIdentity { pid, start_time })?;
+    let identity = SupervisorIdentity { pid, start_time };
+    state_directory.write_supervisor(identity)?;
     fault::step("supervisor written down");
     let tools = Tools::find(&request.topology)?;
     let rootless = !rootless::is_root(); // asked before: in its user namespace everybody is
@@ -96,7 +98,7 @@ fn prepare() -> Result<(Lab, BufReader<std::io::Stdin>), LabError> {
     environment::enter(&state_directory.scratch())?;
     fault::step("environment entered");
     let spawner = Spawner::start()?;
-    let lab = Lab::new(request, state_directory, tools, spawner)?;
+    let lab = Lab::new(request, (state_directory, identity), tools, spawner)?;
     if rootless {
         lab.warn(rootless::ROOTLESS_LIMITS.to_owned());
     }
@@ -123,10 +125,17 @@ fn run(lab: Arc<Lab>, stdin: BufReader<std::io::Stdin>, reporter: Reporter) -> u
 
 /// The whole life of a lab inside the runtime.
 async fn live(lab: &Arc<Lab>, reporter: &Reporter) -> u8 {
+    let mut endings = match Endings::listen(lab.identity) {
+        Ok(endings) => endings,
+        Err(error) => {
+            fail(reporter, &error, false, Vec::new());
+            return error.exit_code();
+        }
+    };
     let mut tasks = JoinSet::new();
     let started = tokio::select! {
         started = start(lab, reporter, &mut tasks) => started,
-        () = end_requested(lab) => Err(LabError::Interrupted),
+        () = endings.any(lab) => Err(LabError::Interrupted),
     };
     let mut code = 0;
     match started {
@@ -139,7 +148,7 @@ async fn live(lab: &Arc<Lab>, reporter: &Reporter) -> u8 {
                 milliseconds: lab.elapsed_milliseconds(),
             });
             if !reporter.listener_gone() {
-                end_requested(lab).await;
+                endings.any(lab).await;
             }
         }
         Err(error) if lab.keep && !matches!(error, LabError::Interrupted) => {
@@ -147,7 +156,7 @@ async fn live(lab: &Arc<Lab>, reporter: &Reporter) -> u8 {
             lab.set_state(LabState::Failed);
             lab.release_listener();
             fail(reporter, &error, true, Vec::new());
-            end_requested(lab).await;
+            endings.any(lab).await;
         }
         Err(error) => {
             tracing::error!("{error}");
@@ -183,20 +192,6 @@ async fn start(lab: &Arc<Lab>, reporter: &Reporter, tasks: &mut JoinSet<()>) -> 
     bring_up::build_network(lab, reporter).await?;
     bring_up::open_doors(lab, &nodes, ports).await?;
     bring_up::start_nodes(lab, &nodes, Some(reporter)).await
-}
-
-/// Resolves when the lab is asked to end: by the control API, by a signal, or by the end of the command that starts it.
-async fn end_requested(lab: &Lab) {
-    let (Ok(mut terminate), Ok(mut interrupt)) =
-        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-    else {
-        return lab.shutdown_requested().await;
-    };
-    tokio::select! {
-        () = lab.shutdown_requested() => {}
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
 }
 
 /// Until the lab is ready, the end of standard input means that the starting command was interrupted or killed.

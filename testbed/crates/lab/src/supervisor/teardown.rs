@@ -61,8 +61,12 @@ pub(crate) async fn take_down(lab: &Arc<Lab>) -> Vec<String> {
     left
 }
 
-/// The scratch tmpfs first: it is a mount inside the directory.
+/// The scratch tmpfs first: it is a mount inside the directory. Whoever has removed the directory has removed the mount
+/// with it, and may have made another lab's in its place.
 fn remove_state(lab: &Lab) -> Option<String> {
+    if !lab.state_directory.belongs_to(lab.identity) {
+        return None;
+    }
     let scratch = lab.state_directory.scratch();
     if let Err(errno) = umount2(&scratch, MntFlags::MNT_DETACH) {
         return Some(format!("{}: {}", scratch.display(), errno.desc()));
