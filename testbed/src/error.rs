@@ -61,11 +61,13 @@ impl CliError {
                     miette::GraphicalTheme::unicode()
                 };
                 theme.characters.error = "error:".to_owned();
-                let mut text = String::new();
                 let handler = miette::GraphicalReportHandler::new_themed(theme).with_width(100);
-                match handler.render_report(&mut text, error.as_ref()) {
-                    Ok(()) => eprint!("{}", text.trim_start_matches(' ')),
-                    Err(_) => eprintln!("{} {error}", style.bad("error:")),
+                for problem in error.each() {
+                    let mut text = String::new();
+                    match handler.render_report(&mut text, problem) {
+                        Ok(()) => eprint!("{}", text.trim_start_matches(' ')),
+                        Err(_) => eprintln!("{} {problem}", style.bad("error:")),
+                    }
                 }
             }
         }

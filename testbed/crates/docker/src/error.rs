@@ -54,7 +54,15 @@ pub(crate) fn words(error: bollard::errors::Error) -> String {
     match error {
         bollard::errors::Error::DockerResponseServerError { message, .. } => message.trim().to_owned(),
         bollard::errors::Error::DockerStreamError { error } => error.trim().to_owned(),
-        other => other.to_string(),
+        other => innermost(&other),
+    }
+}
+
+/// The reason at the bottom, which is the system's own; what is above it are the names of layers.
+fn innermost(error: &dyn std::error::Error) -> String {
+    match error.source() {
+        Some(source) => innermost(source),
+        None => error.to_string(),
     }
 }
 

@@ -16,7 +16,9 @@ pub enum LabError {
         source: std::io::Error,
     },
     /// A lab of that name runs already.
-    #[error("a lab named `{name}` is running already (supervisor {pid})")]
+    #[error(
+        "a lab named `{name}` is running already (supervisor {pid}): end it with `dfaas-testbed down -l {name}`, or give this one another `name`"
+    )]
     NameTaken {
         /// The lab.
         name: String,

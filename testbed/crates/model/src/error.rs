@@ -204,6 +204,15 @@ impl ModelError {
             .map(|diagnosis| &diagnosis.fault)
     }
 
+    /// Every problem by itself, the first one first. A second place in another file cannot share a snippet with the first: it
+    /// follows as its own.
+    pub fn each(&self) -> impl Iterator<Item = &dyn Diagnostic> {
+        std::iter::once(&*self.first)
+            .chain(&self.others)
+            .flat_map(|diagnosis| std::iter::once(diagnosis).chain(&diagnosis.elsewhere))
+            .map(|diagnosis| diagnosis as &dyn Diagnostic)
+    }
+
     /// Everything in one line, for where no place can be shown.
     #[must_use]
     pub fn line(&self) -> String {
@@ -253,10 +262,7 @@ impl Diagnostic for ModelError {
     }
 
     fn related<'a>(&'a self) -> Option<Box<dyn Iterator<Item = &'a dyn Diagnostic> + 'a>> {
-        // A second place in another file cannot share a snippet with the first: it follows as its own.
-        let elsewhere = self.first.elsewhere.iter().map(|note| note as &dyn Diagnostic);
-        let others = self.others.iter().map(|other| other as &dyn Diagnostic);
-        Some(Box::new(elsewhere.chain(others)))
+        Some(Box::new(self.each().skip(1)))
     }
 }
 
