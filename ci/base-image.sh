@@ -15,7 +15,7 @@ while [ ${#waiting[@]} -gt 0 ]; do
   depends=$(dpkg-query -W -f '${db:Status-Status},${Pre-Depends},${Depends}\n' "$package" 2>/dev/null | head -1) || true
   [[ $depends == installed,* ]] || continue
   wanted[$package]=1
-  mapfile -t -O ${#waiting[@]} waiting < <(tr ',|' '\n\n' <<<"${depends#installed,}" | awk 'NF { sub(/:.*/, "", $1); print $1 }')
+  mapfile -t -O ${#waiting[@]} waiting < <(tr ',|' '\n' <<<"${depends#installed,}" | awk 'NF { sub(/:.*/, "", $1); print $1 }')
 done
 for package in "$@"; do
   [ -n "${wanted[$package]:-}" ] || { echo "$package is not installed here: run ci/setup.sh" >&2; exit 3; }
@@ -23,7 +23,7 @@ done
 
 root=$(mktemp -d)
 trap 'rm -rf "$root"' EXIT
-mkdir -p "$root"/{dev,etc,proc,run,sys,tmp,usr/bin,usr/sbin,usr/lib,usr/lib64,var/lib/dpkg}
+mkdir -p "$root"/{dev,etc,proc,run,sys,tmp,usr/bin,usr/sbin,usr/lib,usr/lib64,usr/local/bin,var/lib/dpkg}
 chmod 1777 "$root/tmp"
 for directory in bin sbin lib lib64; do ln -s "usr/$directory" "$root/$directory"; done
 {
