@@ -37,6 +37,7 @@ if wanted tests; then
   }
   # What is required here is what the guest has, whatever this machine's own tests require.
   export DFAAS_REQUIRE=root,netem
+  # shellcheck disable=SC2016 # the guest's shell expands it
   ci/vm.sh -t 400 bash -c '
 failed=0
 run() { printf "\n-- %s\n" "$*"; "$@" || failed=1; }

@@ -7,8 +7,9 @@
 #   DEBIAN_MIRROR=URL      where they come from
 set -euo pipefail
 cd "$(dirname "$0")/.."
-made=dfaas-testbed-tests/node-base:1
 packages=${PACKAGES:-haproxy figlet tesseract-ocr}
+# Other packages are another base.
+made=dfaas-testbed-tests/node-base:$(cksum <<<"$packages" | cut -d' ' -f1)
 profile=${PROFILE:-release}
 case $profile in
   release) cargo build --release --quiet --workspace --bins ;;
@@ -19,7 +20,7 @@ esac
 context=$(mktemp -d)
 trap 'rm -rf "$context"' EXIT
 if [ "${BASE:-}" = made ] && ! docker image inspect "$made" >/dev/null 2>&1; then
-  # shellcheck disable=SC2086 -- a list
+  # shellcheck disable=SC2086 # a list
   ci/base-image.sh $packages | docker import - "$made" >/dev/null
 fi
 

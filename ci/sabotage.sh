@@ -36,7 +36,7 @@ link() { # what `link user1--n1 set delay=8ms` does
 one() {
   out=$work/run-$1
   "$testbed" run ci/sabotage/run.yaml --out "$out" >"$out.log" 2>&1 & run=$!
-  children+=($run)
+  children+=("$run")
   until [ -s "$out/cells/0/0/requests.jsonl" ]; do
     kill -0 $run 2>/dev/null || { cat "$out.log" >&2; return 1; }
     sleep 0.1

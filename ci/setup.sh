@@ -1,5 +1,9 @@
 #!/bin/bash
 # Installs what the project needs from the distribution, and nothing else. Safe to run again: what is there is left alone.
+#
+#   ci/setup.sh            to build, to run and to test
+#   ci/setup.sh lint       and what ci/lint.sh reads scripts, units and playbooks with
+#   ci/setup.sh images     and what the tests of the node image run it with
 set -euo pipefail
 
 # program → Debian/Ubuntu package
@@ -13,6 +17,16 @@ declare -A needed=(
   [tshark]=tshark                                                                  # to read captures in tests
   [dockerd]=docker.io                                                              # nodes that are containers
 )
+for part in "$@"; do
+  case $part in
+    lint) needed+=([shellcheck]=shellcheck [systemd-analyze]=systemd [ansible-playbook]=ansible-core) ;;
+    images)
+      needed+=([ansible-playbook]=ansible-core)
+      docker compose version >/dev/null 2>&1 || needed+=([docker-compose]=docker-compose)
+      ;;
+    *) echo "unknown part $part (see the head of $0)" >&2; exit 2 ;;
+  esac
+done
 
 packages=()
 for program in "${!needed[@]}"; do

@@ -43,7 +43,7 @@ fetch() {
   printf '%s\n' "$version" >"$work/version"
   rm -rf "$work/image" "$work"/*.deb
   # Two that fetch at once both have a whole one; the last wins.
-  rm -rf "$cache/$recipe"
+  rm -rf "${cache:?}/${recipe:?}"
   mv -T "$work" "$cache/$recipe" 2>/dev/null || [ -e "$cache/$recipe/vmlinuz" ]
 }
 
@@ -75,11 +75,11 @@ make_initrd() { # directory of all modules, kernel version
 
 limit=300
 only_fetch=
-clock=(-accel tcg,thread=multi -smp 2)
+clock=(-accel "tcg,thread=multi" -smp 2)
 while [ $# -gt 0 ]; do
   case $1 in
     -t) limit=${2:?-t needs a number of seconds}; shift 2 ;;
-    -c) clock=(-accel tcg,thread=single -icount shift=2,sleep=off -smp 1); shift ;;
+    -c) clock=(-accel "tcg,thread=single" -icount "shift=2,sleep=off" -smp 1); shift ;;
     --fetch) only_fetch=yes; shift ;;
     --) shift; break ;;
     -*) fail 2 "unknown option $1 (see the head of $0)" ;;
@@ -100,6 +100,7 @@ mkdir -p "$cache"
 
 job=$(mktemp -d)
 guest=
+# shellcheck disable=SC2317 # the trap calls it
 finish() {
   [ -z "$guest" ] || kill -KILL "$guest" 2>/dev/null || true
   rm -rf "$job"
