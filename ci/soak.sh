@@ -1,5 +1,6 @@
 #!/bin/bash
-# The long versions of what ci/test.sh runs at a small size: the paper's own period of one minute, and many lives of a lab.
+# The long versions of what ci/test.sh runs at a small size: the paper's own period of one minute, and many lives of a lab; and
+# the node image with the tools of its users.
 #
 #   LIVES=500     lives of a federation, every other one ended by SIGKILL
 #   MOMENTS=200   supervisors killed at random moments while they start
@@ -20,6 +21,8 @@ if [ "${SCENARIOS:-1}" -ne 0 ]; then
 fi
 
 TESTBED=$testbed ci/sabotage.sh
+
+ci/images.sh
 
 # What the kernel holds: namespaces, unreclaimable memory in KiB, open files.
 held() {
