@@ -277,6 +277,15 @@ fn another_agent_reaches_haproxy_through_the_api_of_the_original() {
     );
     let log = lab.ok(&["logs", "n1", "dataplane"]);
     assert!(log.contains("serving the Data Plane API"), "{log}");
+    // The platform is where the other agent looks for it, and so do the verbs.
+    lab.ok(&["deploy", "n1", "--image", "shasum"]);
+    assert!(lab.ok(&["functions", "n1"]).contains("shasum"));
+    lab.ok(&["undeploy", "n1", "shasum"]);
+    let functions = lab.ok(&["functions", "n1"]);
+    assert!(
+        !functions.contains("shasum") && functions.contains("figlet"),
+        "{functions}"
+    );
     lab.ok(&["down"]);
     std::fs::remove_file(program).unwrap();
 }

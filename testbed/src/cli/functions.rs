@@ -9,8 +9,6 @@ use super::{LabChoice, block_on, print, print_json};
 use crate::error::CliError;
 use crate::table;
 
-/// Where a node's FaaS platform has its gateway.
-const GATEWAY: u16 = 8080;
 const FUNCTIONS: &str = "/system/functions";
 
 /// A node's FaaS platform.
@@ -96,10 +94,10 @@ pub(crate) fn deploy(arguments: &DeployArguments) -> Result<u8, CliError> {
         set("limits", json!(limits));
     }
     let platform = &arguments.platform;
-    let client = platform.connect()?;
-    let mut reply = platform.ask(&client, "PUT", document.to_string())?;
+    let gateway = platform.connect()?;
+    let mut reply = gateway.ask("PUT", document.to_string())?;
     if reply.status == 404 {
-        reply = platform.ask(&client, "POST", document.to_string())?;
+        reply = gateway.ask("POST", document.to_string())?;
     }
     platform.check(&reply, &format!("did not deploy `{name}`"))?;
     platform.tell(&name, "is deployed on")
@@ -108,9 +106,8 @@ pub(crate) fn deploy(arguments: &DeployArguments) -> Result<u8, CliError> {
 /// Removes a function.
 pub(crate) fn undeploy(arguments: &UndeployArguments) -> Result<u8, CliError> {
     let (platform, function) = (&arguments.platform, &arguments.function);
-    let client = platform.connect()?;
     let document = json!({ "functionName": function });
-    let reply = platform.ask(&client, "DELETE", document.to_string())?;
+    let reply = platform.connect()?.ask("DELETE", document.to_string())?;
     platform.check(&reply, &format!("did not remove `{function}`"))?;
     platform.tell(function, "is removed from")
 }
@@ -132,7 +129,7 @@ struct Function {
 /// Lists the functions of a node.
 pub(crate) fn list(arguments: &FunctionsArguments) -> Result<u8, CliError> {
     let platform = &arguments.platform;
-    let reply = platform.ask(&platform.connect()?, "GET", String::new())?;
+    let reply = platform.connect()?.ask("GET", String::new())?;
     platform.check(&reply, "did not list its functions")?;
     let no_list =
         |error| CliError::failed(format!("node `{}` answered with no list: {error}", platform.node));
@@ -166,15 +163,21 @@ pub(crate) fn list(arguments: &FunctionsArguments) -> Result<u8, CliError> {
 }
 
 impl Platform {
-    fn connect(&self) -> Result<Client, CliError> {
+    fn connect(&self) -> Result<Gateway<'_>, CliError> {
         let (_, client) = dfaas_lab::connect(self.lab.lab.as_deref())?;
         let lab = block_on(client.lab_without_links())??;
         match lab.nodes.iter().find(|node| node.name == self.node) {
-            Some(node) if node.kind == "dfaas" => Ok(client),
-            Some(node) => Err(CliError::input(format!(
-                "node `{}` has no FaaS platform: its kind is `{}`, only `dfaas` nodes have one",
-                node.name, node.kind
-            ))),
+            Some(node) => match node.gateway {
+                Some(port) => Ok(Gateway {
+                    platform: self,
+                    client,
+                    port,
+                }),
+                None => Err(CliError::input(format!(
+                    "node `{}` has no FaaS platform: its kind is `{}`, only `dfaas` nodes have one",
+                    node.name, node.kind
+                ))),
+            },
             None => {
                 let names: Vec<&str> = lab.nodes.iter().map(|node| node.name.as_str()).collect();
                 Err(CliError::input(format!(
@@ -185,18 +188,6 @@ impl Platform {
                 )))
             }
         }
-    }
-
-    fn ask(&self, client: &Client, method: &str, body: String) -> Result<Reply, CliError> {
-        let mut headers = vec![
-            ("Host".to_owned(), self.node.clone()),
-            ("Content-Type".to_owned(), "application/json".to_owned()),
-        ];
-        if let Some(user) = &self.user {
-            headers.push(("Authorization".to_owned(), basic(user)));
-        }
-        let call = client.node_request(&self.node, GATEWAY, method, FUNCTIONS, &headers, body.into());
-        Ok(block_on(call)??)
     }
 
     /// What was done to a function.
@@ -228,6 +219,29 @@ impl Platform {
                 text.trim()
             ))),
         }
+    }
+}
+
+/// The way to a platform's gateway, which need not be where it usually is.
+struct Gateway<'a> {
+    platform: &'a Platform,
+    client: Client,
+    port: u16,
+}
+
+impl Gateway<'_> {
+    fn ask(&self, method: &str, body: String) -> Result<Reply, CliError> {
+        let Platform { node, user, .. } = self.platform;
+        let mut headers = vec![
+            ("Host".to_owned(), node.clone()),
+            ("Content-Type".to_owned(), "application/json".to_owned()),
+        ];
+        if let Some(user) = user {
+            headers.push(("Authorization".to_owned(), basic(user)));
+        }
+        let (client, body) = (&self.client, body.into());
+        let call = client.node_request(node, self.port, method, FUNCTIONS, &headers, body);
+        Ok(block_on(call)??)
     }
 }
 

@@ -110,6 +110,9 @@ pub struct NodeInfo {
     pub functions: Vec<FunctionInfo>,
     /// Ports of the host that lead into the node.
     pub ports: Vec<PortInfo>,
+    /// Where its FaaS platform has its gateway, a port inside the node; absent where it has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gateway: Option<u16>,
     /// Process id of the node's init as the host sees it, once it has one.
     pub pid: Option<i32>,
     /// The agent's libp2p peer id.

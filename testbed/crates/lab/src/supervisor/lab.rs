@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Instant;
 
 use dfaas_control::{FunctionInfo, Happening, LabDetail, LabState, LinkChange, LinkInfo, NodeInfo, PortInfo};
-use dfaas_model::{Driver, Link, Node, Plan, Topology};
+use dfaas_model::{Driver, Link, Node, NodeKind, Plan, Topology};
 use dfaas_netns::Network;
 use dfaas_process::Spawner;
 use indexmap::IndexMap;
@@ -25,7 +25,7 @@ use crate::supervisor::links::Links;
 use crate::supervisor::node::RunningNode;
 use crate::supervisor::partitions::Partitions;
 use crate::supervisor::tasks::Tasks;
-use crate::supervisor::translate;
+use crate::supervisor::{services, translate};
 use crate::tools::Tools;
 
 /// A lab from its first step to its last.
@@ -477,6 +477,7 @@ impl Lab {
                     node_port: port.node_port,
                 })
                 .collect(),
+            gateway: (node.kind == NodeKind::Dfaas).then(|| services::gateway_port(node)),
             pid: driven.as_ref().and_then(Driven::pid),
             peer_id: self.identities().peer_id(&node.name).map(str::to_owned),
             services: driven.as_ref().map(Driven::services).unwrap_or_default(),
