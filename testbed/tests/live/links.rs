@@ -57,6 +57,13 @@ fn a_link_that_is_down_has_no_carrier_on_either_end() {
     assert_eq!(lab.json(&["link", "--json", "a--b", "up"])["up"], true);
     assert_eq!(carriers(), ["1", "1"]);
     assert_eq!(ping(&lab, "a", "b", 2).len(), 2);
+    // What is done behind the lab's back is told as well.
+    let up = || lab.json(&["inspect", "--json"])["links"][0]["up"].clone();
+    assert_eq!(up(), true);
+    lab.ok(&["exec", "b", "--", "ip", "link", "set", "eth0", "down"]);
+    assert_eq!(up(), false);
+    lab.ok(&["exec", "b", "--", "ip", "link", "set", "eth0", "up"]);
+    assert_eq!(up(), true);
 }
 
 #[test]

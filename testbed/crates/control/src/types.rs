@@ -170,7 +170,7 @@ pub struct LinkInfo {
     pub backend: String,
     /// Largest packet in bytes.
     pub mtu: u32,
-    /// False while it is set down.
+    /// Whether both ends have a carrier, as the kernel says: not while it is set down, nor while an interface of it is.
     pub up: bool,
     /// Impairments from the first end to the second, as in the topology file; empty when none.
     pub forward: serde_json::Map<String, serde_json::Value>,

@@ -1,10 +1,10 @@
-//! What the links of a wire namespace have carried and dropped, as the kernel counts it.
+//! What the links of a wire namespace have carried and dropped, as the kernel counts it, and which of them are connected.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use netlink_packet_core::NLM_F_DUMP;
 
-use crate::attribute::{find, read_u32, read_u64};
+use crate::attribute::{Attributes, find, read_u32, read_u64};
 use crate::error::NetnsError;
 use crate::netlink::Request;
 use crate::network::Network;
@@ -14,6 +14,11 @@ use crate::tc::statistics::{self, QueueStatistics};
 // From linux/rtnetlink.h and linux/if_link.h.
 const RTM_GETLINK: u16 = 18;
 const IFLA_STATS64: u16 = 23;
+const IFLA_EXT_MASK: u16 = 29;
+/// Leaves the counters out, which are most of an answer.
+const RTEXT_FILTER_SKIP_STATS: u32 = 1 << 3;
+// From linux/if.h.
+const IFF_LOWER_UP: u32 = 1 << 16;
 /// Length of `struct ifinfomsg`.
 const HEADER: usize = 16;
 
@@ -43,10 +48,12 @@ pub struct DirectionCounters {
     pub in_flight: PacketCount,
 }
 
-/// The counters of a namespace at one moment.
+/// What the kernel says of a namespace at one moment.
 #[derive(Debug, Clone, Default)]
 pub struct Counters {
     queues: HashMap<u32, Vec<QueueStatistics>>,
+    /// Those that are up and whose other ends are.
+    connected: HashSet<u32>,
     interfaces: HashMap<u32, [PacketCount; 2]>,
 }
 
@@ -68,33 +75,37 @@ impl Network {
         answers.iter().map(read).collect()
     }
 
-    /// Those of the queues alone, for [`Network::queue_settings`].
+    /// What the kernel says of a wire namespace, read in two requests, for [`Network::queue_settings`],
+    /// [`Network::is_connected`] and, `with_packets`, [`Network::direction_counters`].
     ///
     /// # Errors
     ///
     /// When there is no such namespace, or the kernel refuses.
-    pub fn queues(&self, namespace: &str) -> Result<Counters, NetnsError> {
+    pub fn counters(&self, namespace: &str, with_packets: bool) -> Result<Counters, NetnsError> {
         let mut counters = Counters::default();
         for queue in self.queue_statistics(namespace)? {
             counters.queues.entry(queue.interface).or_default().push(queue);
         }
+        let (_, found) = self.find(namespace)?;
+        for answer in found.netlink().dump(&list_interfaces(with_packets))? {
+            let Some(reading) = InterfaceReading::of(&answer) else {
+                continue;
+            };
+            if reading.is_connected {
+                counters.connected.insert(reading.index);
+            }
+            if let Some(packets) = reading.packets {
+                counters.interfaces.insert(reading.index, packets);
+            }
+        }
         Ok(counters)
     }
 
-    /// All counters of a wire namespace, read in two requests, for [`Network::direction_counters`].
-    ///
-    /// # Errors
-    ///
-    /// When there is no such namespace, or the kernel refuses.
-    pub fn counters(&self, namespace: &str) -> Result<Counters, NetnsError> {
-        let mut counters = self.queues(namespace)?;
-        let (_, found) = self.find(namespace)?;
-        let answers = found.netlink().dump(&list_interfaces())?;
-        counters.interfaces = answers
-            .iter()
-            .filter_map(|answer| read_interface(answer))
-            .collect();
-        Ok(counters)
+    /// Whether a midpoint and the end of the link that it faces are both up: the carrier of a veth pair.
+    #[must_use]
+    pub fn is_connected(&self, counters: &Counters, midpoint: Midpoint<'_>) -> bool {
+        let index = self.interface_index(midpoint.namespace, midpoint.interface);
+        index.is_some_and(|index| counters.connected.contains(&index))
     }
 
     /// What the direction from one midpoint to another has done; all zero for midpoints that do not exist.
@@ -177,20 +188,44 @@ impl Counters {
     }
 }
 
-fn list_interfaces() -> Request {
-    Request::raw(
-        RTM_GETLINK,
-        vec![0; HEADER],
-        NLM_F_DUMP,
-        "list the interfaces".into(),
-    )
+fn list_interfaces(with_packets: bool) -> Request {
+    let mut body = vec![0; HEADER];
+    if !with_packets {
+        let mut filter = Attributes::default();
+        filter.put(IFLA_EXT_MASK, &RTEXT_FILTER_SKIP_STATS.to_ne_bytes());
+        body.extend(filter.into_bytes());
+    }
+    Request::raw(RTM_GETLINK, body, NLM_F_DUMP, "list the interfaces".into())
 }
 
-/// The index of an interface with what it received and sent; none when the answer is too short.
-pub(crate) fn read_interface(answer: &[u8]) -> Option<(u32, [PacketCount; 2])> {
-    let index = read_u32(answer, 4)?;
+/// What is read of an interface.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct InterfaceReading {
+    index: u32,
+    is_connected: bool,
+    /// Received and sent, if they were asked for.
+    packets: Option<[PacketCount; 2]>,
+}
+
+impl InterfaceReading {
+    /// None when the answer is too short.
+    pub(crate) fn of(answer: &[u8]) -> Option<Self> {
+        // struct ifinfomsg: family, type, index, flags, change.
+        let attributes = answer.get(HEADER..)?;
+        let packets = match find(attributes, IFLA_STATS64) {
+            Some(statistics) => Some(packets(statistics)?),
+            None => None,
+        };
+        Some(Self {
+            index: read_u32(answer, 4)?,
+            is_connected: read_u32(answer, 8)? & IFF_LOWER_UP != 0,
+            packets,
+        })
+    }
+}
+
+fn packets(statistics: &[u8]) -> Option<[PacketCount; 2]> {
     // struct rtnl_link_stats64: received and sent packets, received and sent bytes.
-    let statistics = find(answer.get(HEADER..)?, IFLA_STATS64)?;
     let number = |position: usize| read_u64(statistics, 8 * position);
     let count = |place: usize| {
         Some(PacketCount {
@@ -198,30 +233,39 @@ pub(crate) fn read_interface(answer: &[u8]) -> Option<(u32, [PacketCount; 2])> {
             bytes: number(2 + place)?,
         })
     };
-    Some((index, [count(0)?, count(1)?]))
+    Some([count(0)?, count(1)?])
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::attribute::Attributes;
 
     #[test]
-    fn interface_counters_are_read() {
+    fn interfaces_are_read_with_and_without_their_counters() {
         let mut attributes = Attributes::default();
-        let bytes: Vec<u8> = [7_u64, 8, 700, 800, 0]
+        let bytes: Vec<u8> = [7_u64, 8, 700, 800]
             .iter()
             .flat_map(|n| n.to_ne_bytes())
             .collect();
         attributes.put(IFLA_STATS64, &bytes);
-        let mut answer = vec![0; HEADER];
-        answer[4] = 42;
+        let mut header = vec![0; HEADER];
+        header[4] = 42;
+        let mut answer = header.clone();
+        answer[8..12].copy_from_slice(&(IFF_LOWER_UP | 1).to_ne_bytes());
         answer.extend(attributes.into_bytes());
         let count = |packets, bytes| PacketCount { packets, bytes };
-        let expected = Some((42, [count(7, 700), count(8, 800)]));
-        assert_eq!(read_interface(&answer), expected);
-        for length in 0..answer.len() - 8 {
-            assert_eq!(read_interface(&answer[..length]), None, "{length}");
+        let reading = |is_connected, packets| {
+            Some(InterfaceReading {
+                index: 42,
+                is_connected,
+                packets,
+            })
+        };
+        let packets = Some([count(7, 700), count(8, 800)]);
+        assert_eq!(InterfaceReading::of(&answer), reading(true, packets));
+        assert_eq!(InterfaceReading::of(&header), reading(false, None));
+        for length in 0..HEADER {
+            assert_eq!(InterfaceReading::of(&header[..length]), None, "{length}");
         }
     }
 
@@ -242,7 +286,7 @@ mod tests {
         };
         let counters = Counters {
             queues: HashMap::from([(5, vec![queue("netem", 30, 12), queue("tbf", 20, 4)])]),
-            interfaces: HashMap::new(),
+            ..Counters::default()
         };
         let mut found = DirectionCounters::default();
         counters.add_queues(5, &mut found);

@@ -1,6 +1,6 @@
 //! Everything that is read from the kernel's answers, for fuzzing.
 
-use crate::counters::read_interface;
+use crate::counters::InterfaceReading;
 use crate::netlink::messages;
 use crate::tc::{netem, statistics};
 
@@ -18,5 +18,5 @@ pub fn decode(bytes: &[u8]) {
 fn decode_payload(payload: &[u8]) {
     drop(statistics::read(payload));
     let _ = netem::reported_seed(payload);
-    let _ = read_interface(payload);
+    let _ = InterfaceReading::of(payload);
 }

@@ -31,7 +31,7 @@ struct RunningLink {
     held: bool,
 }
 
-/// What both carriers have counted, at about one moment.
+/// What both carriers have counted and the kernel says, at about one moment.
 #[derive(Debug)]
 struct Counters {
     engine: HashMap<String, LinkStatistics>,
@@ -435,11 +435,7 @@ impl Links {
     fn read_counters(&self, network: &Network) -> Counters {
         let has_kernel_links = self.running.values().any(|it| it.carrier == Carrier::Tc);
         let engine = self.engine.iter().flat_map(Engine::statistics);
-        let kernel = if has_kernel_links {
-            network.counters(WIRE_NAMESPACE)
-        } else {
-            network.queues(WIRE_NAMESPACE)
-        };
+        let kernel = network.counters(WIRE_NAMESPACE, has_kernel_links);
         Counters {
             engine: engine.map(|it| (it.name.clone(), it)).collect(),
             kernel: kernel
@@ -466,6 +462,18 @@ impl Links {
         Some(format!("{first:016x}{second:016x}"))
     }
 
+    /// Whether both ends have a carrier, as the kernel says: somebody may have taken it behind the lab's back. What cannot
+    /// be read is as the lab made it.
+    fn is_up(&self, link: &str, network: &Network, counters: &Counters) -> bool {
+        let made = self.running.get(link).is_some_and(|it| it.up);
+        match (self.midpoints_of(link), counters.kernel.as_ref()) {
+            (Ok(midpoints), Some(counters)) => midpoints
+                .into_iter()
+                .all(|midpoint| network.is_connected(counters, midpoint)),
+            _ => made,
+        }
+    }
+
     fn link_info(&self, link: &Link, network: &Network, counters: &Counters) -> LinkInfo {
         let end = |index: usize| LinkEndInfo {
             node: link.endpoints[index].node.clone(),
@@ -478,7 +486,7 @@ impl Links {
             endpoints: [end(0), end(1)],
             backend: running.map_or("none", |it| it.carrier.name()).to_owned(),
             mtu: link.mtu.unwrap_or(DEFAULT_MTU),
-            up: running.is_some_and(|it| it.up),
+            up: self.is_up(&link.name, network, counters),
             forward: translate::for_people(running.map_or(&link.forward, |it| &it.forward)),
             backward: translate::for_people(running.map_or(&link.backward, |it| &it.backward)),
             queues: self.queues(&link.name, network, counters),

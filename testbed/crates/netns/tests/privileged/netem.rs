@@ -44,7 +44,7 @@ impl Link {
     }
 
     fn counters(&self) -> DirectionCounters {
-        let counters = self.network.counters("wire").unwrap();
+        let counters = self.network.counters("wire", true).unwrap();
         self.network
             .direction_counters(&counters, midpoint("n1"), midpoint("s1"))
     }
