@@ -406,20 +406,28 @@ fn a_watched_lab_answers_what_dfaas_asks_prometheus() {
     }
     let lab = Lab::new(
         "name: NAME
-monitoring: { prometheus: true, scrape_interval: 250ms }
 nodes: { n1: { kind: dfaas, agent: { strategy: alllocalstrategy, recalc_period: 2s }, functions: { figlet: { maxrate: 100 } } } }
 ",
     );
     lab.up();
-    let services = lab.json(&["inspect", "--json"])["nodes"][0]["services"].clone();
-    for service in ["node-exporter", "prometheus"] {
-        let services = services.as_array().unwrap();
-        assert!(
-            services
-                .iter()
-                .any(|it| it["name"] == service && it["state"] == "running")
-        );
-    }
+    // Names of what runs, and who the agent is.
+    let services = || {
+        let services = lab.json(&["inspect", "--json"])["nodes"][0]["services"].clone();
+        let services = services.as_array().unwrap().iter();
+        let agent = services.clone().find(|it| it["name"] == "agent").unwrap()["pid"].clone();
+        let running = services.filter(|it| it["state"] == "running");
+        (running.map(|it| it["name"].clone()).collect::<Vec<_>>(), agent)
+    };
+    let unwatched = services();
+    let own = std::fs::read_to_string(lab.file()).unwrap();
+    let watched = format!("{own}monitoring: {{ prometheus: true, scrape_interval: 250ms }}\n");
+    let file = lab.directory.path().join("watched.yaml");
+    std::fs::write(&file, watched).unwrap();
+    let said = lab.ok(&["apply", file.to_str().unwrap()]);
+    assert_eq!(said, "monitoring: none ⇒ every 250ms\n1 change made\n");
+    let (names, agent) = services();
+    assert_eq!(names, ["haproxy", "faas", "agent", "node-exporter", "prometheus"]);
+    assert_eq!(agent, unwatched.1, "nothing else was touched");
     let ask = |query: &str| -> Option<f64> {
         let url = "http://127.0.0.1:9090/api/v1/query";
         let query = format!("query={query}");
@@ -477,10 +485,12 @@ nodes: { n1: { kind: dfaas, agent: { strategy: alllocalstrategy, recalc_period: 
         lab.ok(&["invoke", "n1", "figlet", "-d", "Hi"]);
         left.retain(|query| !ask(query).is_some_and(f64::is_finite));
         if left.is_empty() {
-            return;
+            break;
         }
     }
-    panic!("no values for {left:#?}");
+    assert!(left.is_empty(), "no values for {left:#?}");
+    lab.ok(&["apply", lab.file().to_str().unwrap()]);
+    assert_eq!(services(), unwatched);
 }
 
 #[test]

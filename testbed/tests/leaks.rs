@@ -117,7 +117,7 @@ fn changed(text: &str) -> String {
     let text = text.replace("[b, s], rate: 100mbit", "[c, s], delay: 2ms");
     let text = text.replace(
         "exec: [\"true\"] }\n  c",
-        "exec: [\"true\"], env: { X: z } }\n  c",
+        "exec: [\"true\"], env: { X: z }, forward: true }\n  c",
     );
     text.replace("delay: 1ms", "delay: 1ms, mtu: 1400")
 }
@@ -145,6 +145,7 @@ fn a_supervisor_may_die_at_every_step_of_apply() {
     let steps: Vec<&str> = steps.lines().skip(first).collect();
     take_down(&lab, 0);
     for expected in [
+        "forwarding set",
         "links detached",
         "network withdrawn",
         "network extended",

@@ -1,5 +1,7 @@
 //! `apply` and `move`: a running lab becomes another one.
 
+use std::io::Read;
+
 use crate::support::{Lab, federation, kill, root, wait_for};
 use crate::{fastest, ping, refused};
 
@@ -23,6 +25,13 @@ fn edit(lab: &Lab, replacements: &[(&str, &str)]) -> String {
     file.to_str().unwrap().to_owned()
 }
 
+/// A node as the lab describes it.
+fn node(lab: &Lab, name: &str) -> Option<serde_json::Value> {
+    let detail = lab.json(&["inspect", "--json"]);
+    let nodes = detail["nodes"].as_array().unwrap().clone();
+    nodes.into_iter().find(|node| node["name"] == name)
+}
+
 #[test]
 fn only_what_differs_is_touched() {
     if !root() {
@@ -31,16 +40,8 @@ fn only_what_differs_is_touched() {
     let lab = Lab::new(PAIR);
     lab.up();
     lab.ok(&["exec", "b", "--", "true"]);
-    let pids = || {
-        let detail = lab.json(&["inspect", "--json"]);
-        detail["nodes"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|it| it["pid"].clone())
-            .collect::<Vec<_>>()
-    };
-    let before = pids();
+    let pid = || node(&lab, "b").unwrap()["pid"].clone();
+    let before = pid();
     let file = edit(&lab, &[("delay: 5ms", "delay: 20ms"), ("pids: 100", "pids: 200")]);
     let plan =
         "link a--s: → delay 5ms ⇒ delay 20ms; ← delay 5ms ⇒ delay 20ms\nlimits of b: pids 100 ⇒ pids 200\n";
@@ -53,7 +54,7 @@ fn only_what_differs_is_touched() {
     assert!(fastest(&lab, "a", "b") >= 40.0);
     let detail = lab.json(&["inspect", "--json"]);
     assert_eq!(detail["nodes"][1]["limits"]["pids"], 200);
-    assert_eq!(pids()[1], before[1], "the node went on");
+    assert_eq!(pid(), before, "the node went on");
     assert_eq!(
         lab.ok(&["apply", &file]),
         format!("{} is what the file says\n", lab.name)
@@ -76,17 +77,166 @@ fn what_cannot_be_changed_is_refused_before_anything_is_touched() {
         &[
             ("delay: 5ms", "delay: 20ms"),
             ("s: { kind: switch }", "s: { kind: switch }, c: { kind: host }"),
-            ("b: { kind: host, pids: 100 }", "b: { kind: client }"),
+            ("name: ", "seed: 7\nname: "),
         ],
     );
     let message = refused(&lab, 2, &["apply", &file]);
     assert!(message.contains("is left as it is"), "{message}");
     assert!(
-        message.contains("node b: its `kind` differs; take the node out"),
+        message.contains("its seed changes from 42 to 7") && message.contains("take the lab down, then `up`"),
         "{message}"
     );
     let link = lab.json(&["link", "--json", "a--s"]);
     assert_eq!(link["forward"]["delay"], "5ms");
+}
+
+/// Answers each connection with one line.
+const ANSWER: &str = "$s = IO::Socket::INET->new(Listen => 5, LocalPort => 7000, ReuseAddr => 1); \
+                      while ($c = $s->accept) { print $c \"here\\n\"; close $c }";
+
+/// What a port of this machine says; nothing if nobody listens there or behind it.
+fn heard(port: u16) -> String {
+    let mut said = String::new();
+    if let Ok(mut stream) = std::net::TcpStream::connect(("127.0.0.1", port)) {
+        // A connection that ends at once may be reset.
+        let _ = stream.read_to_string(&mut said);
+    }
+    said
+}
+
+#[test]
+fn ways_in_and_out_open_and_close() {
+    if !root() {
+        return;
+    }
+    let lab = Lab::new(PAIR);
+    lab.up();
+    let server = format!("perl -MIO::Socket::INET -e '{ANSWER}' >/dev/null 2>&1 & sleep 0.2");
+    lab.ok(&["exec", "a", "--", "sh", "-c", &server]);
+    let outside = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let out = outside.local_addr().unwrap().port();
+    let free = || {
+        std::net::TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap()
+            .port()
+    };
+    let port = free();
+    let (a, b) = ("a: { kind: host }", "b: { kind: host, pids: 100 }");
+    let published = format!("a: {{ kind: host, ports: [\"{port}:7000\"] }}");
+    let uplink = format!("b: {{ kind: host, pids: 100, uplink: [{out}] }}");
+    let file = edit(&lab, &[(a, &published), (b, &uplink)]);
+    let plan = format!(
+        "ports of a: none ⇒ 127.0.0.1:{port} → 7000\nuplink of b: none ⇒ {out} → 127.0.0.1:{out}\n2 changes made\n"
+    );
+    assert_eq!(heard(port), "");
+    assert_eq!(lab.ok(&["apply", &file]), plan);
+    assert_eq!(heard(port), "here\n");
+    let call = format!("echo out > /dev/tcp/127.0.0.1/{out}");
+    lab.ok(&["exec", "b", "--", "bash", "-c", &call]);
+    let mut said = String::new();
+    outside.accept().unwrap().0.read_to_string(&mut said).unwrap();
+    assert_eq!(said, "out\n");
+
+    // To another port of another node, behind which nobody listens; the one that cannot be had changes nothing.
+    let moved = format!("b: {{ kind: host, pids: 100, ports: [\"{port}:7000\"] }}");
+    let file = edit(&lab, &[(b, &moved)]);
+    lab.ok(&["apply", &file]);
+    assert_eq!(heard(port), "");
+    let taken = format!("a: {{ kind: host, ports: [\"{port}:7000\", \"{out}:7000\"] }}");
+    let file = edit(&lab, &[(a, &taken)]);
+    let message = refused(&lab, 5, &["apply", &file]);
+    assert!(
+        message.contains(&format!("cannot listen on 127.0.0.1:{out}")),
+        "{message}"
+    );
+    let detail = lab.json(&["inspect", "--json"]);
+    assert_eq!(detail["nodes"][0]["ports"], serde_json::json!([]));
+    assert_eq!(detail["nodes"][1]["ports"][0]["node_port"], 7000);
+    assert!(
+        std::net::TcpStream::connect(("127.0.0.1", port)).is_ok(),
+        "it leads to b again"
+    );
+    lab.ok(&["apply", lab.file().to_str().unwrap()]);
+    assert!(std::net::TcpStream::connect(("127.0.0.1", port)).is_err());
+}
+
+const WAYS: &str = "
+name: NAME
+nodes: { a: { kind: host }, r: { kind: host }, b: { kind: host } }
+links:
+  - { endpoints: [a, r] }
+  - { endpoints: [r, b] }
+";
+
+#[test]
+fn a_node_begins_to_forward_and_becomes_another_kind() {
+    if !root() {
+        return;
+    }
+    let lab = Lab::new(WAYS);
+    lab.up();
+    lab.ok(&["exec", "a", "--", "true"]);
+    let node = |name: &str| node(&lab, name).unwrap();
+    let (before, far) = (node("a"), node("b")["addresses"].clone());
+    let far: Vec<&str> = far
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| it.as_str().unwrap())
+        .collect();
+    let reached = || {
+        let addresses = far.iter().map(|address| address.split('/').next().unwrap());
+        addresses
+            .map(|address| ping(&lab, "a", address, 1).len())
+            .sum::<usize>()
+    };
+    assert_eq!((far.len(), reached()), (2, 0));
+    let router = "r: { kind: host }";
+    let forwards = edit(&lab, &[(router, "r: { kind: host, forward: true }")]);
+    assert_eq!(
+        lab.ok(&["apply", &forwards]),
+        "r begins to forward packets\n1 change made\n"
+    );
+    assert_eq!(reached(), 2);
+    let link_local = ["exec", "r", "--", "ip", "-6", "address", "show", "scope", "link"];
+    assert!(
+        lab.ok(&link_local).contains("fe80::"),
+        "it can ask for neighbours"
+    );
+    lab.ok(&["apply", lab.file().to_str().unwrap()]);
+    assert_eq!(reached(), 0);
+
+    // Another kind: it goes and comes, with its address; the others go on.
+    let (address, mac) = (node("r")["addresses"].clone(), "02:00:00:00:00:99");
+    let fixed = format!("b: {{ kind: host, interfaces: {{ eth0: {{ mac: \"{mac}\" }} }} }}");
+    let file = edit(
+        &lab,
+        &[(router, "r: { kind: router }"), ("b: { kind: host }", &fixed)],
+    );
+    let plan = "remove link a--r\nremove link r--b\nremove node r\nadd node r (router)\n\
+                add link a--r (a:eth0 to r:eth0)\nadd link r--b (r:eth1 to b:eth0)\n6 changes made\n";
+    assert_eq!(lab.ok(&["apply", &file]), plan);
+    assert_eq!(reached(), 2);
+    assert_eq!((node("a"), node("r")["addresses"].clone()), (before, address));
+    let shown = lab.ok(&["exec", "b", "--", "cat", "/sys/class/net/eth0/address"]);
+    assert_eq!(shown.trim(), mac);
+    // Alone, what is fixed about an interface costs its link a moment.
+    let other = edit(
+        &lab,
+        &[
+            (router, "r: { kind: router }"),
+            ("b: { kind: host }", &fixed.replace("99", "98")),
+        ],
+    );
+    let said = lab.ok(&["apply", &other]);
+    assert_eq!(
+        said,
+        "make link r--b anew: its interfaces differ\n1 change made\n"
+    );
+    assert_eq!(reached(), 2);
+    lab.end();
 }
 
 /// Over two routers, so that a new network needs new routes in between.
@@ -110,11 +260,7 @@ fn nodes_and_links_come_and_go_and_the_rest_goes_on() {
     }
     let lab = Lab::new(CHAIN);
     lab.up();
-    let node = |name: &str| {
-        let detail = lab.json(&["inspect", "--json"]);
-        let nodes = detail["nodes"].as_array().unwrap().clone();
-        nodes.into_iter().find(|node| node["name"] == name)
-    };
+    let node = |name: &str| node(&lab, name);
     for name in ["a", "b"] {
         lab.ok(&["exec", name, "--", "true"]);
     }
@@ -175,10 +321,7 @@ links: [{ endpoints: [n1, n2] }]
 ",
     );
     lab.up();
-    let pids = || {
-        let detail = lab.json(&["inspect", "--json"]);
-        [0, 1].map(|number| detail["nodes"][number]["pid"].clone())
-    };
+    let pids = || ["n1", "n2"].map(|name| node(&lab, name).unwrap()["pid"].clone());
     let before = pids();
     let file = edit(
         &lab,

@@ -22,7 +22,7 @@ mod trace;
 pub mod units;
 mod yaml;
 
-pub use changes::{Change, Refusal, changes};
+pub use changes::{Change, Refusal, changes, stages};
 pub use document::{Loader, Override};
 pub use error::{Fault, ModelError, closest};
 pub use live::{limits_change, link_change};

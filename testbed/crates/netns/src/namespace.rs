@@ -44,6 +44,22 @@ impl Namespace {
         self.descriptor.as_fd()
     }
 
+    /// Lets it forward packets, or no more.
+    pub(crate) fn set_forwarding(&self, forward: bool) -> Result<(), NetnsError> {
+        let set = || {
+            let directory = hide_mounts(&self.name)?;
+            setns(&self.descriptor, CloneFlags::CLONE_NEWNET)
+                .map_err(|errno| system("enter it", &self.name, errno.into()))?;
+            Settings::new(&directory).forward(&self.name, forward)
+        };
+        // A thread of its own, as it cannot go back to where it came from.
+        let ended = thread::scope(|scope| scope.spawn(set).join());
+        ended.map_err(|_| NetnsError::Worker {
+            namespace: self.name.clone(),
+            reason: "it panicked while settings were changed".into(),
+        })?
+    }
+
     /// Its netlink socket.
     pub(crate) fn netlink(&self) -> MutexGuard<'_, Netlink> {
         // The socket stays usable after a panic elsewhere: answers are matched by their sequence numbers.

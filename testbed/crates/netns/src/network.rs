@@ -249,6 +249,15 @@ impl Network {
             .execute(&[message::set_up(index.index, interface, up)])
     }
 
+    /// Lets a node forward packets from now on, or no more.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such namespace, or the kernel refuses.
+    pub fn set_forwarding(&self, namespace: &str, forward: bool) -> Result<(), NetnsError> {
+        self.find(namespace)?.1.set_forwarding(forward)
+    }
+
     /// Removes everything and returns when the kernel has done so.
     ///
     /// # Errors

@@ -77,6 +77,29 @@ impl Settings {
         self.write(role).map_err(|failure| failed(namespace, failure))
     }
 
+    /// Lets a node forward packets from now on, or no more. `conf/all` hands its values on to all interfaces, and one that
+    /// may have a link-local address gets it at once; one that has it keeps it.
+    pub(crate) fn forward(&mut self, namespace: &str, forward: bool) -> Result<(), NetnsError> {
+        self.renew_view();
+        let (forward, link_local) = if forward { ("1", "0") } else { ("0", "1") };
+        let settings = [
+            ("conf/all/addr_gen_mode", link_local),
+            ("conf/all/forwarding", forward),
+        ];
+        with_or_without_ipv6(self.overwrite("ipv6", &settings))
+            .and_then(|()| self.overwrite("ipv4", &[("ip_forward", forward)]))
+            .map_err(|failure| failed(namespace, failure))
+    }
+
+    /// Writes what need not differ from what is read: `conf/all` does not tell what the interfaces have.
+    fn overwrite(&self, family: &'static str, settings: &[Setting]) -> Result<(), Failure> {
+        let directory = self.open(family)?;
+        settings.iter().try_for_each(|(name, value)| {
+            let failed = |errno| (format!("net/{family}/{name} to {value}"), errno);
+            write(&directory, name, value).map_err(failed)
+        })
+    }
+
     /// Allows IPv6 in the calling thread's namespace, which somebody else has made.
     pub(crate) fn allow_ipv6(&mut self, namespace: &str) -> Result<(), NetnsError> {
         self.write_ipv6(&IPV6)
@@ -106,11 +129,7 @@ impl Settings {
     }
 
     fn write_ipv6(&mut self, settings: &[Setting]) -> Result<(), Failure> {
-        match self.write_family("ipv6", settings) {
-            // A kernel without IPv6 has nothing to switch off.
-            Err((name, Errno::ENOENT)) if name == "net/ipv6" => Ok(()),
-            result => result,
-        }
+        with_or_without_ipv6(self.write_family("ipv6", settings))
     }
 
     /// Gives the files of one family their values, as far as a new namespace has other ones.
@@ -170,6 +189,14 @@ impl Settings {
         let path = self.proc.join("sys/net").join(family);
         let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
         open(&path, flags, Mode::empty()).map_err(|errno| (format!("net/{family}"), errno))
+    }
+}
+
+/// A kernel without IPv6 has nothing to switch on or off.
+fn with_or_without_ipv6(result: Result<(), Failure>) -> Result<(), Failure> {
+    match result {
+        Err((name, Errno::ENOENT)) if name == "net/ipv6" => Ok(()),
+        result => result,
     }
 }
 

@@ -24,52 +24,26 @@ impl Lab {
     /// # Errors
     /// Everything that cannot be changed while the lab runs.
     pub(crate) fn changes(&self, wanted: Topology) -> Result<Vec<Change>, LabError> {
-        Ok(self.intended(wanted)?.changes)
+        let stages = self.intended(wanted)?;
+        Ok(stages.into_iter().flat_map(|stage| stage.changes).collect())
     }
 
-    fn intended(&self, wanted: Topology) -> Result<Intended, LabError> {
+    /// What the lab becomes, one after the other: that alone, unless a node has to go before it comes again.
+    fn intended(&self, wanted: Topology) -> Result<Vec<Intended>, LabError> {
         self.must_be_there()?;
-        let (running, plan) = (self.topology(), self.plan());
+        let (running, mut plan) = (self.topology(), self.plan());
         let wanted = wanted.settled(&running, &plan);
-        let running = Topology::clone(&running).settled(&running, &plan);
-        let changes = dfaas_model::changes(&running, &wanted).map_err(|refused| {
-            let list: Vec<String> = refused.iter().map(|it| format!("\n  {it}")).collect();
-            impossible(&list.concat())
-        })?;
-        let plan = dfaas_model::plan(&wanted).map_err(|error| {
-            let reason = error.line();
-            impossible(&format!(
-                "\n  what stays keeps its addresses, and then {reason}; `down` and `up` give others"
-            ))
-        })?;
-        let mut intended = Intended {
-            changes,
-            topology: wanted,
-            plan,
-        };
-        self.restart_where_known_by_another_address(&mut intended);
-        for change in &intended.changes {
-            self.check(change, &intended.topology)?;
-        }
-        Ok(intended)
-    }
-
-    /// The services of a node are told its address when they start.
-    fn restart_where_known_by_another_address(&self, intended: &mut Intended) {
-        let running = self.plan();
-        for (name, node) in &intended.topology.nodes {
-            let (Some(old), Some(new)) = (running.node(name), intended.plan.node(name)) else {
-                continue;
-            };
-            let restarts = |change: &Change| matches!(change, Change::Restart { node, .. } if node == name);
-            let differs = old.address != new.address && node.kind == NodeKind::Dfaas;
-            if differs && !intended.changes.iter().any(restarts) {
-                intended.changes.push(Change::Restart {
-                    node: name.clone(),
-                    keys: vec!["address".to_owned()],
-                });
+        let mut running = Topology::clone(&running).settled(&running, &plan);
+        let mut stages = Vec::new();
+        for topology in dfaas_model::stages(&running, wanted) {
+            let stage = intended(&running, &plan, topology)?;
+            for change in &stage.changes {
+                self.check(change, &stage.topology)?;
             }
+            (running, plan) = (stage.topology.clone(), Arc::new(stage.plan.clone()));
+            stages.push(stage);
         }
+        Ok(stages)
     }
 
     /// What the model cannot know: what this machine can do, and what has been done to the lab since its start.
@@ -101,43 +75,56 @@ impl Lab {
     /// have made of it: the same file can be applied again.
     pub(crate) async fn apply(self: &Arc<Self>, wanted: Topology) -> Result<Vec<Change>, LabError> {
         let _turn = self.applying.lock().await;
-        let intended = self.intended(wanted)?;
+        let stages = self.intended(wanted)?;
         fault::step("apply begun");
-        self.rebuild(&intended).await?;
+        let mut changes = Vec::new();
+        for stage in stages {
+            self.take_steps(&stage).await?;
+            changes.extend(stage.changes);
+        }
+        fault::step("applied");
+        self.events.tell(Happening::Applied {
+            changes: changes.iter().map(ToString::to_string).collect(),
+        });
+        Ok(changes)
+    }
+
+    async fn take_steps(self: &Arc<Self>, stage: &Intended) -> Result<(), LabError> {
         let Intended {
             changes,
             topology: wanted,
             ..
-        } = intended;
+        } = stage;
+        self.change_doors(changes, wanted).await?;
+        self.rebuild(stage).await?;
         let mut restarts = Vec::new();
-        for change in &changes {
+        for change in changes {
             match change {
-                Change::Link { link, .. } => self.apply_link(link, &wanted).await?,
+                Change::Link { link, .. } => self.apply_link(link, wanted).await?,
+                Change::Monitoring { monitoring } => self.watch_nodes(*monitoring).await?,
                 Change::Limits { node, limits } => {
                     let running = self.driven(node)?;
                     let _turn = running.turn().lock().await;
                     running.limit(limits[1].clone()).await?;
-                    self.change_node_settings(&wanted, node, |node, wanted| node.limits = wanted.limits);
+                    self.change_node_settings(wanted, node, |node, wanted| node.limits = wanted.limits);
                     self.tell_limits(node, &limits[1]);
                 }
                 Change::Labels { node } => {
-                    self.change_node_settings(&wanted, node, |node, wanted| node.labels = wanted.labels);
+                    self.change_node_settings(wanted, node, |node, wanted| node.labels = wanted.labels);
                 }
                 Change::Restart { node, .. } => restarts.push(node.as_str()),
                 Change::RemoveLink { .. }
                 | Change::RemoveNode { .. }
                 | Change::AddNode { .. }
                 | Change::AddLink { .. }
-                | Change::RemakeLink { .. } => {} // done
+                | Change::RemakeLink { .. }
+                | Change::Forward { .. }
+                | Change::Ports { .. }
+                | Change::Uplink { .. } => {} // done
             }
         }
-        let restarted = join_all(restarts.iter().map(|node| self.apply_restart(node, &wanted))).await;
-        restarted.into_iter().collect::<Result<(), LabError>>()?;
-        fault::step("applied");
-        self.events.tell(Happening::Applied {
-            changes: changes.iter().map(ToString::to_string).collect(),
-        });
-        Ok(changes)
+        let restarted = join_all(restarts.iter().map(|node| self.apply_restart(node, wanted))).await;
+        restarted.into_iter().collect()
     }
 
     async fn apply_link(self: &Arc<Self>, name: &str, wanted: &Topology) -> Result<(), LabError> {
@@ -190,6 +177,44 @@ impl Lab {
             }
         });
     }
+}
+
+/// The steps from one topology to another, both settled.
+fn intended(running: &Topology, running_plan: &Plan, wanted: Topology) -> Result<Intended, LabError> {
+    let mut changes = dfaas_model::changes(running, &wanted).map_err(|refused| {
+        let list: Vec<String> = refused.iter().map(|it| format!("\n  {it}")).collect();
+        impossible(&list.concat())
+    })?;
+    let plan = dfaas_model::plan(&wanted).map_err(|error| {
+        let reason = error.line();
+        impossible(&format!(
+            "\n  what stays keeps its addresses, and then {reason}; `down` and `up` give others"
+        ))
+    })?;
+    changes.extend(restarts_by_address(running_plan, &wanted, &plan, &changes));
+    Ok(Intended {
+        changes,
+        topology: wanted,
+        plan,
+    })
+}
+
+/// The services of a node are told its address when they start.
+fn restarts_by_address(running: &Plan, wanted: &Topology, plan: &Plan, changes: &[Change]) -> Vec<Change> {
+    let restarts = |name: &str| {
+        let is_restart = |change: &Change| matches!(change, Change::Restart { node, .. } if node == name);
+        changes.iter().any(is_restart)
+    };
+    let agents = wanted.nodes.values().filter(|node| node.kind == NodeKind::Dfaas);
+    let differing = agents.filter(|node| match (running.node(&node.name), plan.node(&node.name)) {
+        (Some(old), Some(new)) => old.address != new.address && !restarts(&node.name),
+        _ => false,
+    });
+    let restart = |node: &Node| Change::Restart {
+        node: node.name.clone(),
+        keys: vec!["address".to_owned()],
+    };
+    differing.map(restart).collect()
 }
 
 fn impossible(reasons: &str) -> LabError {

@@ -1,11 +1,10 @@
 //! Applying a plan: network first, then the services of all nodes side by side, then waiting until all is ready.
 
 use std::collections::{HashMap, HashSet};
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dfaas_model::{Action, Driver, Link, Node, NodeKind, Plan, PlannedNode, Service, Topology};
+use dfaas_model::{Action, Driver, Link, Monitoring, Node, NodeKind, Plan, PlannedNode, Service, Topology};
 use futures::future::try_join_all;
 
 use crate::error::LabError;
@@ -17,39 +16,8 @@ use crate::supervisor::driven::Driven;
 use crate::supervisor::lab::Lab;
 use crate::supervisor::reporter::Reporter;
 use crate::supervisor::services::{ContainerInputs, Peer, ServiceContext};
-use crate::supervisor::splice::{BoundPort, OpenUplink};
-use crate::supervisor::{flap, network, ready, tasks};
+use crate::supervisor::{flap, network, ready};
 use crate::tools::Tools;
-
-/// Binds the published ports: a taken one is the cheapest failure, so it comes first.
-pub(crate) async fn bind_ports(nodes: &[&Node]) -> Result<Vec<BoundPort>, LabError> {
-    let mut bound = Vec::new();
-    for node in nodes {
-        for port in &node.ports {
-            let address = SocketAddr::new(port.host_address, port.host_port);
-            bound.push(BoundPort::bind(&node.name, address, port.node_port).await?);
-        }
-    }
-    Ok(bound)
-}
-
-/// Opens the ways into nodes and out of the lab, before anything runs that may want to use them.
-pub(crate) async fn open_doors(lab: &Lab, nodes: &[&Node], ports: Vec<BoundPort>) -> Result<(), LabError> {
-    let Some(network) = lab.network() else {
-        return Ok(()); // the lab is being taken down
-    };
-    for port in ports {
-        let owner = tasks::of_node(&port.node);
-        lab.tasks.spawn(&owner, port.serve(Arc::clone(&network)));
-    }
-    for node in nodes {
-        for uplink in &node.uplink {
-            let open = OpenUplink::open(&network, &node.name, uplink).await?;
-            lab.tasks.spawn(&tasks::of_node(&node.name), open.serve());
-        }
-    }
-    Ok(())
-}
 
 /// Builds namespaces, links and addresses, and hands the links to their carriers.
 pub(crate) async fn build_network(lab: &Arc<Lab>, reporter: &Reporter) -> Result<(), LabError> {
@@ -213,6 +181,52 @@ async fn start_services(
     }
     running.mark_running();
     Ok(())
+}
+
+impl Lab {
+    /// What watches the nodes ends where it is to go or to be another, and starts where it is to be. The plan has it
+    /// already. A node that is off has it when it starts; a container's image brings its own.
+    pub(crate) async fn watch_nodes(
+        self: &Arc<Self>,
+        [before, after]: [Option<Monitoring>; 2],
+    ) -> Result<(), LabError> {
+        let topology = self.topology();
+        let native = topology
+            .nodes
+            .values()
+            .filter(|node| matches!(node.driver, Driver::Native));
+        let nodes = native.filter(|node| node.kind == NodeKind::Dfaas);
+        let mut watched = Vec::new();
+        for node in nodes {
+            if let Some(running) = self.running(&node.name).filter(|running| !running.is_off()) {
+                watched.push((node, running));
+            }
+        }
+        let changes = watched.iter().map(|(node, running)| async move {
+            let _turn = running.turn.lock().await;
+            // Another pace is Prometheus' own; the exporter goes on.
+            let mut changed = vec![Service::Prometheus];
+            if before.is_none() || after.is_none() {
+                changed.insert(0, Service::NodeExporter);
+            }
+            if before.is_some() {
+                for service in changed.iter().rev() {
+                    running.stop_service(&service.to_string()).await?;
+                }
+            }
+            if after.is_some() {
+                let sources = Sources::of(self);
+                let context = sources.context(node, &[])?;
+                running.forget_ends();
+                for service in changed {
+                    running.start_service(context.specification(service)?).await?;
+                    ready::service_answers(self, node, service).await?;
+                }
+            }
+            Ok::<(), LabError>(())
+        });
+        try_join_all(changes).await.map(drop)
+    }
 }
 
 /// Runs the commands that the file has for a node, one after the other.

@@ -15,7 +15,7 @@ pub(crate) fn start<'a>(lab: &Arc<Lab>, links: impl IntoIterator<Item = &'a Link
     for link in links {
         if let Some(flap) = link.flap {
             let turns = keep_on(Arc::clone(lab), link.name.clone(), flap, origin);
-            lab.tasks.spawn(&tasks::of_link(&link.name), turns);
+            lab.tasks.spawn(&tasks::of_link(&link.name), "flap", turns);
         }
     }
 }

@@ -5,6 +5,7 @@ mod apply;
 mod bring_up;
 mod capture;
 mod containers;
+mod doors;
 mod driven;
 mod ending;
 mod environment;
@@ -183,14 +184,14 @@ async fn start(lab: &Arc<Lab>, reporter: &Reporter, tasks: &mut JoinSet<()>) -> 
     tasks.spawn(events::tell_drops(Arc::clone(lab)));
     let topology = lab.topology();
     let nodes: Vec<&Node> = topology.nodes.values().collect();
-    let ports = bring_up::bind_ports(&nodes).await?;
+    let ports = doors::bind_ports(&nodes).await?;
     fault::step("ports bound");
     if let Some(containers) = containers::prepare(lab, reporter).await? {
         lab.keep_containers(containers);
     }
     fault::step("containers prepared");
     bring_up::build_network(lab, reporter).await?;
-    bring_up::open_doors(lab, &nodes, ports).await?;
+    doors::open_all(lab, &nodes, ports).await?;
     bring_up::start_nodes(lab, &nodes, Some(reporter)).await
 }
 

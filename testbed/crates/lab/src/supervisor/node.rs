@@ -143,6 +143,29 @@ impl RunningNode {
             .map_err(LabError::from)
     }
 
+    /// Ends a service and forgets it; nothing if there is none.
+    pub(crate) async fn stop_service(&self, name: &str) -> Result<(), LabError> {
+        let init = {
+            let inner = lock(&self.inner);
+            inner.init.clone().filter(|_| inner.services.contains_key(name))
+        };
+        let Some(init) = init else {
+            return Ok(());
+        };
+        let service = name.to_owned();
+        let stopped = tokio::task::spawn_blocking(move || init.stop_service(&service)).await;
+        stopped.map_err(|error| self.error(error.to_string()))??;
+        lock(&self.inner).services.shift_remove(name);
+        Ok(())
+    }
+
+    /// From now on only services that end anew have ended, for [`RunningNode::check_services`].
+    pub(crate) fn forget_ends(&self) {
+        for service in lock(&self.inner).services.values_mut() {
+            service.ended = None;
+        }
+    }
+
     /// Fails with the last log lines if a service has ended: before the node is ready nothing may.
     pub(crate) fn check_services(&self, lab: &Lab) -> Result<(), LabError> {
         let ended = {

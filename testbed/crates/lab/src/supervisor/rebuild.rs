@@ -13,7 +13,8 @@ use crate::fault;
 use crate::supervisor::apply::Intended;
 use crate::supervisor::lab::Lab;
 use crate::supervisor::links::Links;
-use crate::supervisor::{bring_up, flap, network, tasks};
+use crate::supervisor::splice::BoundPort;
+use crate::supervisor::{bring_up, doors, flap, network, tasks};
 
 /// How long the services of a node that goes may take to end in good order.
 const GRACE: Duration = Duration::from_secs(5);
@@ -26,6 +27,9 @@ struct Parts<'a> {
     /// Those made anew are in both lists.
     gone_links: Vec<&'a Link>,
     remade: HashSet<&'a str>,
+    /// Those that begin to forward packets, or end.
+    forwarding: Vec<(&'a str, bool)>,
+    monitoring: bool,
 }
 
 impl<'a> Parts<'a> {
@@ -36,6 +40,8 @@ impl<'a> Parts<'a> {
             new_links: Vec::new(),
             gone_links: Vec::new(),
             remade: HashSet::new(),
+            forwarding: Vec::new(),
+            monitoring: false,
         };
         let link = |topology: &'a Topology, name: &str| topology.links.iter().find(|it| it.name == name);
         for change in changes {
@@ -49,6 +55,8 @@ impl<'a> Parts<'a> {
                     parts.gone_links.extend(link(running, name));
                     parts.remade.insert(name);
                 }
+                Change::Forward { node, forward } => parts.forwarding.push((node, *forward)),
+                Change::Monitoring { .. } => parts.monitoring = true,
                 _ => {}
             }
         }
@@ -56,8 +64,8 @@ impl<'a> Parts<'a> {
     }
 
     fn is_empty(&self) -> bool {
-        let (nodes, links) = (&self.new_nodes, &self.new_links);
-        nodes.is_empty() && links.is_empty() && self.gone_nodes.is_empty() && self.gone_links.is_empty()
+        let nodes = self.new_nodes.is_empty() && self.gone_nodes.is_empty() && self.forwarding.is_empty();
+        nodes && self.new_links.is_empty() && self.gone_links.is_empty() && !self.monitoring
     }
 }
 
@@ -71,7 +79,7 @@ impl Lab {
             return Ok(());
         }
         // What fails most often comes first, before anything is touched.
-        let ports = bring_up::bind_ports(&parts.new_nodes).await?;
+        let ports = doors::bind_ports(&parts.new_nodes).await?;
         self.prepare_for(&intended.topology)?;
         let (lab, change) = (Arc::clone(self), intended.clone());
         let rewired = tokio::task::spawn_blocking(move || lab.rewire(&change)).await;
@@ -100,6 +108,7 @@ impl Lab {
         let network = self.network().ok_or_else(no_network)?;
         let transition = Transition::between(&plan, &intended.plan, &parts.remade);
         self.with_all_links(|links| {
+            set_forwarding(&network, &parts.forwarding)?;
             for link in &parts.gone_links {
                 self.tasks.end(&tasks::of_link(&link.name));
                 links.detach(&network, &link.name)?;
@@ -116,6 +125,10 @@ impl Lab {
                 &parts.new_links,
             );
             if connected.is_err() {
+                let forwarding = parts.forwarding.iter().map(|(node, forward)| (*node, !forward));
+                if let Err(error) = set_forwarding(&network, &forwarding.collect::<Vec<_>>()) {
+                    self.warn(format!("what a node forwards could not be put back: {error}"));
+                }
                 let before = (&*running, &*plan);
                 let back = connect(links, &network, before, &transition.gone, &parts.gone_links);
                 if let Err(error) = back {
@@ -129,7 +142,7 @@ impl Lab {
 
     /// Ends what runs in a node that is no longer part of the lab. What cannot be ended is a warning; `down` tries again.
     async fn remove_node(self: &Arc<Self>, name: &str) {
-        self.tasks.end(&tasks::of_node(name));
+        self.tasks.finish(&tasks::of_node(name)).await;
         if let Some(node) = self.running(name) {
             let _turn = node.turn.lock().await;
             for left in node.stop(GRACE).await {
@@ -166,13 +179,9 @@ impl Lab {
         }
     }
 
-    async fn start_new(
-        self: &Arc<Self>,
-        nodes: &[&Node],
-        ports: Vec<crate::supervisor::splice::BoundPort>,
-    ) -> Result<(), LabError> {
+    async fn start_new(self: &Arc<Self>, nodes: &[&Node], ports: Vec<BoundPort>) -> Result<(), LabError> {
         let started = async {
-            bring_up::open_doors(self, nodes, ports).await?;
+            doors::open_all(self, nodes, ports).await?;
             bring_up::start_nodes(self, nodes, None).await
         };
         let result = started.await.map(drop);
@@ -210,6 +219,14 @@ fn connect(
     attached
 }
 
+fn set_forwarding(network: &Network, nodes: &[(&str, bool)]) -> Result<(), LabError> {
+    for (node, forward) in nodes {
+        network.set_forwarding(node, *forward)?;
+        fault::step("forwarding set");
+    }
+    Ok(())
+}
+
 /// The wanted topology, in which all that was there and stays is still as it was.
 fn halfway(running: &Topology, intended: &Intended, parts: &Parts<'_>) -> Topology {
     let mut topology = intended.topology.clone();
@@ -218,6 +235,7 @@ fn halfway(running: &Topology, intended: &Intended, parts: &Parts<'_>) -> Topolo
             let interfaces = std::mem::take(&mut node.interfaces);
             *node = Node {
                 interfaces,
+                forward: node.forward,
                 ..old.clone()
             };
         }

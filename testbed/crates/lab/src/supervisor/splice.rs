@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dfaas_model::Uplink;
+use dfaas_model::{PortMapping, Uplink};
 use dfaas_netns::Network;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
@@ -112,13 +112,14 @@ async fn accept(listener: &TcpListener, node: &str) -> Option<TcpStream> {
 pub(crate) struct BoundPort {
     /// The node that publishes it.
     pub(crate) node: String,
-    /// Port inside the node.
-    pub(crate) node_port: u16,
+    /// From where to where.
+    pub(crate) mapping: PortMapping,
     listener: TcpListener,
 }
 
 impl BoundPort {
-    pub(crate) async fn bind(node: &str, address: SocketAddr, node_port: u16) -> Result<Self, LabError> {
+    pub(crate) async fn bind(node: &str, mapping: &PortMapping) -> Result<Self, LabError> {
+        let address = SocketAddr::new(mapping.host_address, mapping.host_port);
         let listener = TcpListener::bind(address)
             .await
             .map_err(|source| LabError::PortTaken {
@@ -128,7 +129,7 @@ impl BoundPort {
             })?;
         Ok(Self {
             node: node.to_owned(),
-            node_port,
+            mapping: mapping.clone(),
             listener,
         })
     }
@@ -139,7 +140,7 @@ impl BoundPort {
             let Some(client) = accept(&self.listener, &self.node).await else {
                 continue;
             };
-            let (network, node, port) = (Arc::clone(&network), self.node.clone(), self.node_port);
+            let (network, node, port) = (Arc::clone(&network), self.node.clone(), self.mapping.node_port);
             tokio::spawn(async move {
                 if let Err(error) = splice(client, &network, &node, port).await {
                     tracing::debug!(node, port, %error, "a spliced connection ended");
