@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::support::{Lab, root};
+use crate::support::{Lab, root, text, wait_for};
 use crate::{fastest, ping, refused};
 
 const PAIR: &str = "
@@ -64,6 +64,29 @@ fn a_link_that_is_down_has_no_carrier_on_either_end() {
     assert_eq!(up(), false);
     lab.ok(&["exec", "b", "--", "ip", "link", "set", "eth0", "up"]);
     assert_eq!(up(), true);
+}
+
+#[test]
+fn what_is_replayed_begins_anew_when_a_run_begins() {
+    if !root() {
+        return;
+    }
+    let lab = Lab::new(&PAIR.replace("[a, b]", "[a, b], trace: link.csv"));
+    // Slow at first, and then no more for as long as anybody looks.
+    let table = "time,delay\n0s,40ms\n1.5s,0ms\n600s,0ms\n";
+    std::fs::write(lab.directory.path().join("link.csv"), table).unwrap();
+    lab.up();
+    wait_for("the link is fast", || fastest(&lab, "a", "b") < 40.0);
+    let socket = lab.state().join(&lab.name).join("control.sock");
+    let begun = std::process::Command::new("curl")
+        .args(["-sf", "-X", "POST", "--unix-socket"])
+        .arg(&socket)
+        .arg("http://lab/v1/replays")
+        .output()
+        .unwrap();
+    assert!(begun.status.success(), "{}", text(&begun));
+    assert!(ping(&lab, "a", "b", 1)[0] >= 80.0, "slow both ways again");
+    wait_for("the link is fast again", || fastest(&lab, "a", "b") < 40.0);
 }
 
 #[test]

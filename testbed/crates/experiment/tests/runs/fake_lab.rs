@@ -15,6 +15,8 @@ use tokio::sync::watch;
 /// How a fake lab behaves, and what was asked of it.
 pub(crate) struct FakeLabs {
     pub(crate) calls: Mutex<Vec<String>>,
+    /// When each lab was told that it is t = 0.
+    pub(crate) begun: Mutex<Vec<jiff::Timestamp>>,
     pub(crate) log_directory: PathBuf,
     pub(crate) start: Result<Duration, String>,
     pub(crate) stop: Result<(), String>,
@@ -30,6 +32,7 @@ impl FakeLabs {
     pub(crate) fn new() -> FakeLabs {
         FakeLabs {
             calls: Mutex::new(Vec::new()),
+            begun: Mutex::default(),
             log_directory: PathBuf::from("/nonexistent"),
             start: Ok(Duration::ZERO),
             stop: Ok(()),
@@ -102,6 +105,11 @@ impl LabFactory for FakeLabs {
             } => Err("nodes cannot be stopped".to_owned()),
             _ => Ok(()),
         }
+    }
+
+    fn begin<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<(), String>> {
+        self.begun.lock().unwrap().push(jiff::Timestamp::now());
+        Box::pin(async { Ok(()) })
     }
 
     fn look<'a>(&'a self, lab: &'a str) -> BoxFuture<'a, Result<Option<serde_json::Value>, String>> {

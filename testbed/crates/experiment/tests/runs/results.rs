@@ -384,6 +384,13 @@ fn an_expectation_must_hold_in_every_repetition() {
         2,
         "a fresh lab for each"
     );
+    // What replays by itself begins with each repetition's t = 0.
+    let begun = labs.begun.lock().unwrap();
+    assert_eq!(begun.len(), 2);
+    for (begun, repetition) in begun.iter().zip(repetitions) {
+        let start: jiff::Timestamp = repetition.start.as_ref().unwrap().parse().unwrap();
+        assert!(*begun >= start, "{begun} is before {start}");
+    }
     assert_written(folder.path(), &summary);
     assert_eq!(lines(&folder.path().join("cells/0/1/requests.jsonl")).len(), 20);
 }

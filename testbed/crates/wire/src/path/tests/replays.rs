@@ -80,6 +80,24 @@ fn values_hold_from_their_step_to_the_next_and_come_again() {
 }
 
 #[test]
+fn a_replay_handed_over_again_begins_at_its_beginning() {
+    let delay = |at, milliseconds| ReplayStep {
+        delay: Some(Duration::from_millis(milliseconds)),
+        ..step(at)
+    };
+    let replay = steps(1000, &[delay(0, 5), delay(20, 1)]);
+    let mut bench = replaying(Impairment::default(), &replay);
+    let millisecond = 1_000_000;
+    bench.offer(30 * millisecond, 1, 1000);
+    bench
+        .path
+        .replay(100 * millisecond, Some(&replay), &mut bench.pool);
+    bench.offer(110 * millisecond, 2, 1000);
+    bench.offer(125 * millisecond, 3, 1000);
+    assert_eq!(woken(&mut bench), [(31.0, 1), (115.0, 2), (126.0, 3)]);
+}
+
+#[test]
 fn a_transmission_goes_on_at_the_new_rate() {
     let rate = |at, rate| ReplayStep {
         rate: Some(rate),
