@@ -23,6 +23,7 @@ fi
 TESTBED=$testbed ci/sabotage.sh
 
 ci/images.sh
+ci/guest.sh privileged
 
 # What the kernel holds: namespaces, unreclaimable memory in KiB, open files.
 held() {

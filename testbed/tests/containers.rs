@@ -28,6 +28,10 @@ nodes:
     exec: ['cat /v/word > /heard']
     volumes: ['VOLUME:/v:ro']
     tmpfs: ['/scratch:size=1m']
+    devices: ['/dev/zero:/dev/noughts']
+    capabilities: [NET_ADMIN]
+    sysctls: { net.ipv4.ip_default_ttl: 99 }
+    health: { command: 'echo >> /checks; [ $(wc -l < /checks) -ge 3 ]', interval: 100ms }
     ports: ['PORT:8000']
     memory: 64MiB
     pids: 50
@@ -153,6 +157,20 @@ fn it_is_what_its_file_says(lab: &Lab, port: u16) {
         "read-only\n"
     );
     assert_eq!(inside(lab, "mount | grep -c ' /scratch '"), "1\n");
+    let checks = inside(lab, "wc -l < /checks");
+    assert!(
+        checks.trim().parse::<u32>().unwrap() >= 3,
+        "ready before it was healthy: {checks}"
+    );
+    assert_eq!(
+        inside(
+            lab,
+            "busybox head -c 3 /dev/noughts | busybox hexdump -e '3/1 \"%d\"'"
+        ),
+        "000"
+    );
+    inside(lab, "ip link set lo mtu 1400"); // NET_ADMIN
+    assert_eq!(inside(lab, "cat /proc/sys/net/ipv4/ip_default_ttl"), "99\n");
     let refused = lab.run(&["exec", "c", "--", "mount", "-t", "tmpfs", "x", "/tmp"]);
     assert!(!refused.status.success(), "no more power than the container has");
     assert_eq!(lab.ok(&["logs", "c", "container"]), "begins\n");
@@ -323,6 +341,37 @@ fn what_a_machine_does_not_have_is_told_before_anything_is_made() {
         assert_eq!(containers_of(&lab), Vec::<String>::new(), "{keys}");
         lab.assert_gone(&Default::default());
     }
+}
+
+/// Whether an engine that this process starts may give a container everything.
+fn all_capabilities() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let last = std::fs::read_to_string("/proc/sys/kernel/cap_last_cap").unwrap();
+    let bounding = status
+        .lines()
+        .find_map(|line| line.strip_prefix("CapBnd:"))
+        .unwrap();
+    let all = (1 << (last.trim().parse::<u32>().unwrap() + 1)) - 1;
+    u64::from_str_radix(bounding.trim(), 16).unwrap() == all
+}
+
+/// Some machines lack capabilities, and so their engines cannot run privileged containers; `ci/guest.sh privileged` can.
+#[test]
+fn a_missing_runtime_makes_way_for_a_privileged_container() {
+    if !docker() || !have("privileged", all_capabilities()) {
+        return;
+    }
+    let _alone = alone();
+    let lab = single("image: IMAGE, command: FOREVER, oci_runtime: no-such-runtime, fallback: privileged");
+    let output = lab.run(&["up", lab.file().to_str().unwrap()]);
+    let said = text(&output);
+    assert!(output.status.success(), "{said}");
+    assert!(said.contains("it runs privileged under `runc`"), "{said}");
+    let container = engine(&format!("containers/{}/json", node_container(&lab))).unwrap();
+    assert_eq!(container["HostConfig"]["Privileged"], true);
+    inside(&lab, "mount -t tmpfs none /tmp"); // nobody else may
+    lab.end();
+    assert_eq!(containers_of(&lab), Vec::<String>::new());
 }
 
 #[test]

@@ -377,7 +377,9 @@ fn an_ordinary_user_is_told_what_is_missing() {
     let lab = Lab::new(
         "name: NAME\nnodes: { a: { kind: host, memory: 64MiB }, b: { kind: host } }\nlinks: [{ endpoints: [a, b], delay: 1ms }]\n",
     );
-    lab.up();
+    let started = lab.run(&["up", lab.file().to_str().unwrap()]);
+    assert!(started.status.success(), "{}", text(&started));
+    assert!(text(&started).contains("not root"), "{}", text(&started));
     lab.ok(&["exec", "a", "--", "true"]);
     let detail = lab.json(&["inspect", "--json"]);
     let warnings = detail["warnings"].to_string();

@@ -202,6 +202,11 @@ impl Lab {
         lock(&self.warnings).push(message);
     }
 
+    /// All warnings so far.
+    pub(crate) fn warnings(&self) -> Vec<String> {
+        lock(&self.warnings).clone()
+    }
+
     /// The network, from the moment it is built until it is taken down.
     pub(crate) fn network(&self) -> Option<Arc<Network>> {
         lock(&self.network).clone()
@@ -436,7 +441,7 @@ impl Lab {
                 .map(|(links, network)| links.info(&topology, &network))
                 .unwrap_or_default(),
             partitions,
-            warnings: lock(&self.warnings).clone(),
+            warnings: self.warnings(),
         }
     }
 

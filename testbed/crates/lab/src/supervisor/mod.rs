@@ -138,6 +138,9 @@ async fn live(lab: &Arc<Lab>, reporter: &Reporter) -> u8 {
         started = start(lab, reporter, &mut tasks) => started,
         () = endings.any(lab) => Err(LabError::Interrupted),
     };
+    for message in lab.warnings() {
+        reporter.send(&Progress::Warning { message });
+    }
     let mut code = 0;
     match started {
         Ok(agents) => {
