@@ -8,6 +8,7 @@
 mod directory;
 mod forecast;
 mod interface;
+mod join;
 mod learning;
 mod margin;
 mod nearest;

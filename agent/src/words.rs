@@ -13,14 +13,14 @@ const RAM: &str = "ram_usage_node";
 const POWER: &str = "power_usage_node";
 
 /// The message, from a node whose proxy is at this address.
-pub(crate) fn to_json(word: &Word, host: IpAddr, port: u16) -> String {
+pub(crate) fn to_json(word: Word, host: IpAddr, port: u16) -> String {
     let (haproxy_host, haproxy_port) = (host.to_string(), u32::from(port));
-    let list = |functions: &BTreeSet<FunctionName>| functions.iter().cloned().collect();
+    let list = |functions: BTreeSet<FunctionName>| functions.into_iter().collect();
     match word {
         Word::Offers(offers) => MsgNodeInfoRecalc {
             haproxy_host,
             haproxy_port,
-            func_limits: offers.clone(),
+            func_limits: offers,
         }
         .to_json(),
         Word::Node {
@@ -30,7 +30,7 @@ pub(crate) fn to_json(word: &Word, host: IpAddr, port: u16) -> String {
         } => MsgNodeInfoNms {
             haproxy_host,
             haproxy_port,
-            node_type: *node_type,
+            node_type,
             max_values: BTreeMap::from([
                 (CPU.to_owned(), maxima.cpu),
                 (RAM.to_owned(), maxima.ram),
@@ -40,7 +40,7 @@ pub(crate) fn to_json(word: &Word, host: IpAddr, port: u16) -> String {
         }
         .to_json(),
         Word::Margin { margin, load } => MsgNodeMarginInfoNms {
-            margin: *margin,
+            margin,
             load: GroupLoad {
                 high: load.high,
                 low: load.low,
@@ -121,7 +121,7 @@ mod tests {
             Word::Functions(functions),
         ];
         for word in words {
-            let text = to_json(&word, IpAddr::V4(Ipv4Addr::new(10, 0, 0, 2)), 30_080);
+            let text = to_json(word.clone(), IpAddr::V4(Ipv4Addr::new(10, 0, 0, 2)), 30_080);
             let (heard, _) = hear(text.as_bytes(), "me").unwrap();
             let (address, back) = from_message(heard).unwrap();
             assert_eq!(back, word);

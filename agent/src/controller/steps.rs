@@ -117,7 +117,7 @@ impl Controller {
     /// Publishes words under this node's address.
     pub(super) fn publish(&self, words: Vec<Word>) {
         for word in words {
-            let text = crate::words::to_json(&word, self.parts.node.address, self.parts.node.port);
+            let text = crate::words::to_json(word, self.parts.node.address, self.parts.node.port);
             self.parts.overlay.publish(text.into_bytes());
         }
     }

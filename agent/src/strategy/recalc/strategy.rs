@@ -47,22 +47,16 @@ impl Strategy for Recalc {
     }
 
     fn routing(&self, _view: &View<'_>) -> Routing {
-        let mut routing = Routing {
+        let addresses = self
+            .table
+            .iter()
+            .map(|(peer, entry)| (peer.clone(), entry.address));
+        Routing {
+            addresses: addresses.collect(),
             limits: self.limits_in_force(),
+            weights: self.weights(),
             ..Routing::default()
-        };
-        for (peer, entry) in self.table.iter() {
-            routing.addresses.insert(peer.clone(), entry.address);
-            for function in entry.known.keys() {
-                let decided = self.in_force.get(function).and_then(|peers| peers.get(peer));
-                routing
-                    .weights
-                    .entry(function.clone())
-                    .or_default()
-                    .insert(peer.clone(), decided.copied().unwrap_or(0));
-            }
         }
-        routing
     }
 
     fn overloaded(&self) -> BTreeSet<FunctionName> {
