@@ -111,7 +111,7 @@ pub fn hear(data: &[u8], own_id: &str) -> Result<(Heard, &'static str), BadMessa
         TYPE_NODE_INFO_NMS, TYPE_NODE_INFO_RECALC, TYPE_NODE_INFO_STATIC, TYPE_NODE_MARGIN_INFO_NMS,
         TYPE_TEXT,
     };
-    Ok(match Message::from_json(data)? {
+    Ok(match Message::from_json_for(data, own_id)? {
         Message::NodeInfoRecalc(message) => (offer(message, own_id)?, TYPE_NODE_INFO_RECALC),
         Message::NodeInfoNms(message) => (node_info(message)?, TYPE_NODE_INFO_NMS),
         Message::NodeMarginInfoNms(message) => (margin(&message)?, TYPE_NODE_MARGIN_INFO_NMS),

@@ -2,6 +2,7 @@
 //! writes it.
 
 mod go;
+mod recipient;
 mod schemas;
 
 pub use schemas::{
@@ -9,6 +10,7 @@ pub use schemas::{
     MsgText,
 };
 
+use serde::de::DeserializeSeed as _;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use thiserror::Error;
@@ -55,6 +57,26 @@ impl Message {
     /// # Errors
     /// When the text is not a JSON object or a field has another type.
     pub fn from_json(bytes: &[u8]) -> Result<Self, MessageError> {
+        Self::read(bytes, |bytes| serde_json::from_slice(bytes))
+    }
+
+    /// The same, but of an offer only the limits of `recipient` are kept; with many peers that is most of the work.
+    ///
+    /// # Errors
+    /// The same: what is said to others must be well formed too.
+    pub fn from_json_for(bytes: &[u8], recipient: &str) -> Result<Self, MessageError> {
+        Self::read(bytes, |bytes| {
+            let mut json = serde_json::Deserializer::from_slice(bytes);
+            let offer = recipient::OfferTo(recipient).deserialize(&mut json)?;
+            json.end()?;
+            Ok(offer)
+        })
+    }
+
+    fn read(
+        bytes: &[u8],
+        offer: impl FnOnce(&[u8]) -> serde_json::Result<MsgNodeInfoRecalc>,
+    ) -> Result<Self, MessageError> {
         #[derive(Deserialize)]
         struct Envelope<'a> {
             #[serde(rename = "MsgType", default, borrow)]
@@ -69,7 +91,7 @@ impl Message {
         let envelope: Envelope<'_> = serde_json::from_slice(bytes)?;
         Ok(match envelope.kind.as_ref() {
             TYPE_TEXT => Self::Text(serde_json::from_slice(bytes)?),
-            TYPE_NODE_INFO_RECALC => Self::NodeInfoRecalc(serde_json::from_slice(bytes)?),
+            TYPE_NODE_INFO_RECALC => Self::NodeInfoRecalc(offer(bytes)?),
             TYPE_NODE_INFO_NMS => Self::NodeInfoNms(serde_json::from_slice(bytes)?),
             TYPE_NODE_MARGIN_INFO_NMS => Self::NodeMarginInfoNms(serde_json::from_slice(bytes)?),
             TYPE_NODE_INFO_STATIC => Self::NodeInfoStatic(serde_json::from_slice(bytes)?),

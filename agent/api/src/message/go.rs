@@ -1,8 +1,11 @@
 //! JSON as Go's `encoding/json` writes it.
 
 use serde::Serialize;
-use serde_json::ser::{Formatter, Serializer};
+use serde_json::ser::{CompactFormatter, Formatter, Serializer};
 use std::io::{Result, Write};
+
+/// U+2028 and U+2029 begin with this byte, as other letters do.
+const FIRST_OF_SEPARATORS: u8 = 0xe2;
 
 /// The value as compact JSON.
 pub(super) fn to_json<T: Serialize>(value: &T) -> String {
@@ -13,12 +16,37 @@ pub(super) fn to_json<T: Serialize>(value: &T) -> String {
     String::from_utf8(bytes).unwrap_or_default()
 }
 
+/// Where the first letter is that Go escapes and serde_json does not.
+fn special(text: &str) -> Option<usize> {
+    let plain = |byte: u8| !matches!(byte, b'<' | b'>' | b'&' | FIRST_OF_SEPARATORS);
+    // Most names are ASCII: bytes are looked at before letters.
+    if text.bytes().all(plain) {
+        return None;
+    }
+    text.find(['<', '>', '&', '\u{2028}', '\u{2029}'])
+}
+
 /// Where Go differs from serde_json: numbers, and letters that would mean something inside HTML or JavaScript.
 struct Go;
 
 impl Formatter for Go {
+    /// The shortest digits that read back as the same number; exponents only below 1e-6 and from 1e21 on
+    /// (as ECMAScript does, which is what Go follows). Not finite: `0`.
     fn write_f64<W: ?Sized + Write>(&mut self, writer: &mut W, value: f64) -> Result<()> {
-        writer.write_all(number(value).as_bytes())
+        let size = value.abs();
+        if !value.is_finite() {
+            writer.write_all(b"0")
+        } else if (1e-3..1e15).contains(&size) && size.fract() != 0.0 {
+            // Here both write the same.
+            CompactFormatter.write_f64(writer, value)
+        } else if size == 0.0 || (1e-6..1e21).contains(&size) {
+            write!(writer, "{value}")
+        } else if size >= 1e21 {
+            // Rust writes 1e21, Go writes 1e+21; both write 1e-7.
+            writer.write_all(format!("{value:e}").replacen('e', "e+", 1).as_bytes())
+        } else {
+            write!(writer, "{value:e}")
+        }
     }
 
     /// Called for numbers that are not finite; messages have no other null.
@@ -28,7 +56,7 @@ impl Formatter for Go {
 
     fn write_string_fragment<W: ?Sized + Write>(&mut self, writer: &mut W, fragment: &str) -> Result<()> {
         let mut rest = fragment;
-        while let Some(position) = rest.find(['<', '>', '&', '\u{2028}', '\u{2029}']) {
+        while let Some(position) = special(rest) {
             let (plain, escaped) = rest.split_at(position);
             writer.write_all(plain.as_bytes())?;
             let mut letters = escaped.chars();
@@ -41,28 +69,9 @@ impl Formatter for Go {
     }
 }
 
-/// The shortest digits that read back as the same number; exponents only below 1e-6 and from 1e21 on
-/// (as ECMAScript does, which is what Go follows). Not finite: `0`.
-fn number(value: f64) -> String {
-    if !value.is_finite() {
-        return "0".to_owned();
-    }
-    let size = value.abs();
-    if size == 0.0 || (1e-6..1e21).contains(&size) {
-        return format!("{value}");
-    }
-    let text = format!("{value:e}");
-    // Rust writes 1e21, Go writes 1e+21; both write 1e-7.
-    if size >= 1e21 {
-        text.replacen('e', "e+", 1)
-    } else {
-        text
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{number, to_json};
+    use super::to_json;
     use proptest::prelude::*;
 
     // Observed of Go 1.26's json.Marshal.
@@ -98,14 +107,22 @@ mod tests {
             (f64::NAN, "0"),
             (f64::INFINITY, "0"),
         ] {
-            assert_eq!(number(value), text);
+            assert_eq!(to_json(&value), text);
         }
     }
 
     proptest! {
         #[test]
         fn reads_back_as_the_same_number(value in proptest::num::f64::NORMAL) {
-            prop_assert_eq!(number(value).parse::<f64>().unwrap(), value);
+            prop_assert_eq!(to_json(&value).parse::<f64>().unwrap(), value);
+        }
+
+        /// Where Go has no exponent, nor have we, whoever writes the number.
+        #[test]
+        fn plain_digits(digits in 1_u64..1_000_000_000_000_000_000, exponent in -24_i32..3) {
+            let value = digits as f64 * 10_f64.powi(exponent);
+            prop_assume!((1e-6..1e21).contains(&value));
+            prop_assert_eq!(to_json(&value), format!("{value}"));
         }
     }
 }

@@ -193,6 +193,25 @@ fn numbers_that_json_cannot_say_are_zero() {
     assert!(Message::from_json(br#"{"MsgType":"nodemargininfoNMS","Margin":NaN}"#).is_err());
 }
 
+/// Fields of an offer, good and bad.
+const PARTS: &[&str] = &[
+    r#""MsgType":"text""#,
+    r#""HAProxyHost":"10.0.0.2""#,
+    r#""HAProxyHost":null"#,
+    r#""HAProxyPort":80"#,
+    r#""HAProxyPort":-80"#,
+    r#""FuncLimits":null"#,
+    r#""FuncLimits":[]"#,
+    r#""FuncLimits":{"me":null,"other":{"f":null}}"#,
+    r#""FuncLimits":{"other":{"f":1.5},"me":{"f":1,"g":2.5,"f":3},"m":{}}"#,
+    r#""FuncLimits":{"me":{"f":1},"me":{"g":2},"\u006de":{"h":4}}"#,
+    r#""FuncLimits":{"other":{"f":"1"}}"#,
+    r#""FuncLimits":{"other":{"f":1e999}}"#,
+    r#""FuncLimits":{"other":{"\ud800":1}}"#,
+    r#""FuncLimits":{"me":[1]}"#,
+    r#""Future":{"a":[1,2]}"#,
+];
+
 /// Limits that every reader of decimal numbers gets exactly.
 fn quarters() -> impl Strategy<Value = f64> {
     any::<i32>().prop_map(|value| f64::from(value) / 4.0)
@@ -209,5 +228,23 @@ proptest! {
     #[test]
     fn any_bytes_are_answered(bytes: Vec<u8>) {
         let _ = Message::from_json(&bytes);
+        let _ = Message::from_json_for(&bytes, "me");
+    }
+
+    /// Reading for one node is reading all and forgetting the others, errors included.
+    #[test]
+    fn for_one_node(parts in prop::collection::vec(prop::sample::select(PARTS), 0..5), end in 0_usize..4) {
+        let kind = [r#""MsgType":"nodeinfoRecalc""#];
+        let parts: Vec<&str> = kind.into_iter().chain(parts).collect();
+        let text = format!("{{{}{}", parts.join(","), &"} }x"[..end]);
+        let mut all = Message::from_json(text.as_bytes());
+        if let Ok(Message::NodeInfoRecalc(offer)) = &mut all {
+            offer.func_limits.retain(|peer, _| peer == "me");
+        }
+        let own = Message::from_json_for(text.as_bytes(), "me");
+        prop_assert_eq!(own.is_err(), all.is_err(), "{}: {:?}, {:?}", text, own, all);
+        if let (Ok(own), Ok(all)) = (own, all) {
+            prop_assert_eq!(own, all);
+        }
     }
 }
