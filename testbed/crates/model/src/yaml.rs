@@ -15,6 +15,10 @@ use crate::error::{Fault, Problem};
 /// No file needs more levels; the parser's own limit (64) is more than an unoptimized build's stack holds.
 const DEEPEST: usize = 20;
 
+/// Values, names and brackets that all aliases together may stand for. Without a limit of their own a file of a few lines
+/// would take the parser as long as the longest one that is read at all.
+const MOST_REPEATED: usize = 50_000;
+
 /// Parses one YAML document. `source` is the number its spans will carry.
 pub(crate) fn parse(text: &str, source: u32) -> Result<Tree, Problem> {
     let options = serde_yaml::options! {
@@ -22,6 +26,7 @@ pub(crate) fn parse(text: &str, source: u32) -> Result<Tree, Problem> {
         duplicate_keys: DuplicateKeyPolicy::PassThrough,
         strict_booleans: true,
         budget: serde_yaml::budget! { max_depth: DEEPEST },
+        alias_limits: serde_yaml::alias_limits! { max_total_replayed_events: MOST_REPEATED },
         with_snippet: false,
     };
     let whole = Span {
@@ -49,6 +54,9 @@ fn problem(error: &Error, text: &str, source: u32) -> Problem {
     }
     if let Some(limit) = reason.strip_prefix("budget breached: ") {
         reason = format!("too deep, too long or with too many aliases ({limit})");
+    }
+    if reason.starts_with("alias replay limit exceeded") {
+        reason = format!("too many aliases: they stand for more than {MOST_REPEATED} values");
     }
     let problem = Problem::new(
         Fault::Yaml { reason },
