@@ -11,6 +11,7 @@ declare -A needed=(
   [haproxy]=haproxy [figlet]=figlet [tesseract]=tesseract-ocr [sha512sum]=coreutils # what nodes and functions run
   [convert]=imagemagick [xargs]=findutils
   [cc]=gcc [git]=git                                                               # to build
+  [c++]=g++                                                                        # libFuzzer, for ci/fuzz.sh
   [ip]=iproute2 [ping]=iputils-ping [iperf3]=iperf3 [jq]=jq [curl]=curl            # to test and to measure
   [qemu-system-x86_64]=qemu-system-x86 [busybox]=busybox-static                    # another kernel, for ci/vm.sh
   [prometheus]=prometheus [promtool]=prometheus [prometheus-node-exporter]=prometheus-node-exporter

@@ -5,6 +5,7 @@
 #   LIVES=500     lives of a federation, every other one ended by SIGKILL
 #   MOMENTS=200   supervisors killed at random moments while they start
 #   SCENARIOS=1   0 leaves the long scenarios out
+#   FUZZ=600      seconds for each fuzz target; 0 leaves them out
 set -euo pipefail
 cd "$(dirname "$0")/.."
 lives=${LIVES:-500}
@@ -24,6 +25,10 @@ TESTBED=$testbed ci/sabotage.sh
 
 ci/images.sh
 ci/guest.sh privileged
+
+if [ "${FUZZ:-600}" -ne 0 ]; then
+  ci/fuzz.sh "${FUZZ:-600}"
+fi
 
 # What the kernel holds: namespaces, unreclaimable memory in KiB, open files.
 held() {

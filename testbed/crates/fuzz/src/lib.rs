@@ -1,8 +1,8 @@
 //! What untrusted input meets first, as one function for each kind of input: it may be refused, but never panics, and takes time and
 //! memory in proportion to its length.
 //!
-//! `fuzz/` has a cargo-fuzz target for each (nightly toolchain); `tests/corpus.rs` runs them on the stable one, over the same corpus
-//! and over changed copies of it.
+//! `fuzz/` has a libFuzzer target for each (`ci/fuzz.sh`); `tests/corpus.rs` runs them over the same corpus and over changed copies
+//! of it.
 
 use std::collections::BTreeMap;
 use std::path::Path;
