@@ -28,6 +28,8 @@ use tokio::time::Instant;
 
 /// Changes that come together are applied together.
 const GATHER: Duration = Duration::from_millis(200);
+/// How often round trip times are taken from the connections at most.
+const LINKS_PAUSE: Duration = Duration::from_secs(1);
 /// How often the platform is asked for its functions, unless the period is shorter.
 const FUNCTIONS_PAUSE: Duration = Duration::from_secs(5);
 /// The same while it does not answer.
@@ -90,6 +92,8 @@ pub struct Controller {
     platform_failure: Option<String>,
     /// When to introduce this node to peers that have just come.
     introduce_at: Option<Instant>,
+    /// When to look at the connections, about which something is new.
+    links_at: Option<Instant>,
     step1_duration: Duration,
 }
 
@@ -123,6 +127,7 @@ impl Controller {
             asked: JoinSet::new(),
             platform_failure: None,
             introduce_at: None,
+            links_at: None,
             step1_duration: Duration::ZERO,
             parts,
         }
@@ -146,7 +151,8 @@ impl Controller {
                         break;
                     }
                 },
-                Ok(()) = self.parts.overlay.links.changed() => self.on_links(),
+                Ok(()) = self.parts.overlay.links.changed() => self.links_changed(),
+                () = tokio::time::sleep_until(self.links_at.unwrap_or(far)) => self.on_links(),
                 Some(message) = self.parts.overlay.messages.recv() => self.on_message(&message),
                 () = tokio::time::sleep_until(self.functions_at.unwrap_or(far)) => self.ask_for_functions(),
                 Some(Ok(answer)) = self.asked.join_next() => self.on_functions(answer),

@@ -6,6 +6,7 @@
 
 mod authors;
 mod behaviour;
+mod lookups;
 mod mdns;
 mod ping;
 mod redial;

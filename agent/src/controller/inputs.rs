@@ -1,6 +1,6 @@
 //! What comes from peers and from the platform.
 
-use super::{Controller, FUNCTIONS_PAUSE, FUNCTIONS_RETRY, GATHER};
+use super::{Controller, FUNCTIONS_PAUSE, FUNCTIONS_RETRY, GATHER, LINKS_PAUSE};
 use crate::config::Neighbours;
 use crate::neighbours;
 use crate::p2p::Incoming;
@@ -25,8 +25,20 @@ impl Controller {
         self.changed();
     }
 
-    /// Something is new about the connections.
+    /// Something is new about the connections. Every ping is such news: where neighbours are not chosen by it, one look
+    /// at many does.
+    pub(super) fn links_changed(&mut self) {
+        match self.parts.strategy.neighbours {
+            Neighbours::All | Neighbours::Listed(_) => {
+                self.links_at.get_or_insert(Instant::now() + LINKS_PAUSE);
+            }
+            Neighbours::Linked | Neighbours::Within(_) => self.on_links(),
+        }
+    }
+
+    /// Takes what is known of the connections now.
     pub(super) fn on_links(&mut self) {
+        self.links_at = None;
         let before: Vec<NodeId> = self.neighbours.keys().cloned().collect();
         self.choose_neighbours();
         if !self.neighbours.keys().eq(&before) {

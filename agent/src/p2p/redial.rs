@@ -9,6 +9,8 @@ const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// With more nodes than this, only one of two that know each other dials at once, and the other if nothing comes of it:
 /// both would, and half of all connections would be for nothing.
 const FEW: usize = 8;
+/// How long the other waits, by the number of nodes: so many connections take their time.
+const PER_NODE: Duration = Duration::from_millis(50);
 /// Short enough that all is well again within ten seconds of the network's return.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// An agent that was found otherwise and lost is dialled for this long: longer partitions are mended by the look-up.
@@ -40,10 +42,11 @@ impl Redial {
         let mut targets: BTreeMap<PeerId, Target> = BTreeMap::new();
         for (peer, address) in nodes.iter().filter(|(peer, _)| *peer != own) {
             let wait = nodes.len() > FEW && own > *peer;
+            let patience = FIRST_PAUSE.max(PER_NODE * u32::try_from(nodes.len()).unwrap_or(u32::MAX));
             let fresh = || Target {
                 addresses: Vec::new(),
                 pause: FIRST_PAUSE,
-                due: Some(if wait { now + FIRST_PAUSE } else { now }),
+                due: Some(if wait { now + patience } else { now }),
                 until: None,
             };
             targets
@@ -53,6 +56,11 @@ impl Redial {
                 .push(address.clone());
         }
         Self { targets, force }
+    }
+
+    /// Whether a node will be dialled in any case.
+    pub(super) fn expects(&self, peer: &PeerId) -> bool {
+        self.targets.get(peer).is_some_and(|target| target.due.is_some())
     }
 
     /// The next instant at which something is due.
@@ -155,10 +163,12 @@ mod tests {
     #[test]
     fn a_lost_node_is_dialled_again_soon() {
         let (mut redial, peer, now) = redial(true);
+        assert!(redial.expects(&peer));
         redial.due(now);
         redial.due(now + FIRST_PAUSE);
         redial.connected(&peer);
         assert_eq!(redial.next(), None);
+        assert!(!redial.expects(&peer));
         redial.disconnected(&peer, now);
         assert_eq!(redial.next(), Some(now + FIRST_PAUSE));
     }

@@ -5,6 +5,7 @@ mod round_trips;
 
 use super::authors::Authors;
 use super::behaviour::Behaviour;
+use super::lookups::Lookups;
 use super::mdns::{self, Mdns};
 use super::redial::Redial;
 use super::{OverlayError, rendezvous, swarm};
@@ -27,8 +28,8 @@ use tokio::time::Instant;
 
 /// Messages waiting for the strategy; more are dropped and counted.
 const QUEUE: usize = 256;
-/// A new table entry is followed by a look-up after this, so that several entries share one.
-const LOOKUP_SOON: Duration = Duration::from_secs(2);
+/// How often to look whether there is somebody to dial, when nobody is due.
+const IDLE: Duration = Duration::from_secs(2);
 /// Time for the last words to leave.
 const FAREWELL: Duration = Duration::from_millis(100);
 
@@ -111,8 +112,7 @@ impl Overlay {
             topic,
             redial: Redial::new(&settings.bootstrap, own_id, settings.bootstrap_force, now),
             rendezvous: rendezvous::key(&settings.rendezvous),
-            lookup_pause: settings.lookup_pause,
-            next_lookup: now + settings.lookup_pause,
+            lookups: Lookups::new(settings.lookup_pause, now),
             advertised: settings.advertised,
             compatibility: settings.compatibility,
             subscribed: BTreeSet::new(),
@@ -196,8 +196,7 @@ struct Service {
     topic: IdentTopic,
     redial: Redial,
     rendezvous: RecordKey,
-    lookup_pause: Duration,
-    next_lookup: Instant,
+    lookups: Lookups,
     advertised: IpAddr,
     compatibility: Compatibility,
     /// Nodes that subscribed to the topic and are connected.
@@ -216,14 +215,14 @@ struct Service {
 impl Service {
     async fn run(mut self, mut outgoing: mpsc::Receiver<Vec<u8>>, mut stopped: oneshot::Receiver<()>) {
         loop {
-            let redial_at = self.redial.next().unwrap_or_else(|| Instant::now() + LOOKUP_SOON);
+            let redial_at = self.redial.next().unwrap_or_else(|| Instant::now() + IDLE);
             tokio::select! {
                 _ = &mut stopped => break,
                 event = self.swarm.select_next_some() => self.on_event(event),
                 Some(data) = outgoing.recv() => self.publish(data),
                 Some((peer, addresses)) = found(&mut self.mdns) => self.on_found(peer, addresses),
                 () = tokio::time::sleep_until(redial_at) => self.dial_bootstrap_nodes(),
-                () = tokio::time::sleep_until(self.next_lookup) => self.look_up(),
+                () = tokio::time::sleep_until(self.lookups.next()) => self.look_up(),
             }
         }
         self.swarm.behaviour_mut().gossip.unsubscribe(&self.topic);
@@ -278,16 +277,12 @@ impl Service {
 
     /// Announces this node under the rendezvous and asks who else is there.
     fn look_up(&mut self) {
-        self.next_lookup = Instant::now() + self.lookup_pause;
+        self.lookups.begun(Instant::now());
         let kademlia = &mut self.swarm.behaviour_mut().kademlia;
         if let Err(error) = kademlia.start_providing(self.rendezvous.clone()) {
             tracing::warn!(%error, "cannot announce this node");
         }
         kademlia.get_providers(self.rendezvous.clone());
-    }
-
-    fn look_up_soon(&mut self) {
-        self.next_lookup = self.next_lookup.min(Instant::now() + LOOKUP_SOON);
     }
 
     fn announce_peers(&self) {

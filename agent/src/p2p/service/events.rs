@@ -141,14 +141,14 @@ impl Service {
         match event {
             kad::Event::RoutingUpdated {
                 is_new_peer: true, ..
-            } => self.look_up_soon(),
+            } => self.lookups.hasten(Instant::now()),
             kad::Event::OutboundQueryProgressed {
                 result: QueryResult::GetProviders(Ok(GetProvidersOk::FoundProviders { providers, .. })),
                 ..
             } => {
                 let own = *self.swarm.local_peer_id();
                 for peer in providers {
-                    if peer != own && !self.swarm.is_connected(&peer) {
+                    if peer != own && !self.swarm.is_connected(&peer) && !self.redial.expects(&peer) {
                         self.dial(peer, Vec::new());
                     }
                 }
