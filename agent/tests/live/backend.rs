@@ -3,10 +3,15 @@
 use axum::routing::{any, get};
 use axum::{Json, Router};
 use serde_json::json;
+use std::io::ErrorKind;
 use std::net::IpAddr;
+use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
+
+/// How long a port may be held by a process that is being started.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A running gateway; it ends when dropped.
 pub(crate) struct Backend {
@@ -25,14 +30,14 @@ impl Backend {
             .route("/healthz", get(|| async { "" }))
             .route("/system/functions", get(move || async move { Json(list) }))
             .route("/function/{*path}", any(|| async { "done\n" }));
-        let listener = TcpListener::bind((host, Self::PORT)).await.unwrap();
+        let listener = listen(host).await;
         let task = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
         Self { task }
     }
 
     /// A gateway that answers everything at once and costs next to nothing, for much load on a small machine.
     pub(crate) async fn quick(host: IpAddr) -> Self {
-        let listener = TcpListener::bind((host, Self::PORT)).await.unwrap();
+        let listener = listen(host).await;
         let task = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 tokio::spawn(answer_everything(stream));
@@ -43,7 +48,7 @@ impl Backend {
 
     /// A gateway that answers this to whatever it is asked, and hangs up; with nothing to say, it does not even do that.
     pub(crate) async fn always(host: IpAddr, answer: &'static str) -> Self {
-        let listener = TcpListener::bind((host, Self::PORT)).await.unwrap();
+        let listener = listen(host).await;
         let task = tokio::spawn(async move {
             let mut silent = Vec::new();
             while let Ok((mut stream, _)) = listener.accept().await {
@@ -62,6 +67,20 @@ impl Backend {
     pub(crate) async fn stop(&mut self) {
         self.task.abort();
         let _ = (&mut self.task).await;
+    }
+}
+
+/// Another test may be starting a process at this moment, which holds what was open here until it becomes its program: also
+/// the port of a gateway that has just been stopped.
+async fn listen(host: IpAddr) -> TcpListener {
+    let begin = Instant::now();
+    loop {
+        match TcpListener::bind((host, Backend::PORT)).await {
+            Err(error) if error.kind() == ErrorKind::AddrInUse && begin.elapsed() < PATIENCE => {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            bound => return bound.unwrap(),
+        }
     }
 }
 

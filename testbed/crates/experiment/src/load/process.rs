@@ -4,6 +4,7 @@ use std::sync::mpsc::channel;
 use std::time::Duration;
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::sys::signal::{SigSet, Signal};
 use serde::Deserialize;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -94,10 +95,13 @@ fn announce() -> io::Result<()> {
     output.flush()
 }
 
-/// Ends the sending at the first signal and gives up on what is under way a moment later.
+/// Ends the sending at the first signal and gives up on what is under way a moment later. Lets signals reach the calling
+/// thread, whoever blocked them: a mask is inherited, and `run` has one.
 fn watch_signals(phase: Arc<watch::Sender<Phase>>) -> io::Result<impl Future<Output = ()>> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
+    let heard: SigSet = [Signal::SIGTERM, Signal::SIGINT].into_iter().collect();
+    heard.thread_unblock()?;
     Ok(async move {
         tokio::select! {
             _ = terminate.recv() => {}

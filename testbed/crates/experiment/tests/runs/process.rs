@@ -5,7 +5,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use dfaas_experiment::load::{Arrivals, LoadFlow, LoadMessage, LoadPlan};
-use nix::sys::signal::{Signal, kill};
+use nix::sys::signal::{SigSet, SigmaskHow, Signal, kill};
 use nix::unistd::Pid;
 
 use super::results::federation;
@@ -26,14 +26,18 @@ pub(crate) const TESTS: &[super::Test] = &[
     ("process::a_bad_plan_is_refused", a_bad_plan_is_refused),
 ];
 
+/// As `run` starts it, which keeps signals for a thread of its own: what it starts inherits that.
 fn start() -> Child {
-    Command::new(std::env::current_exe().unwrap())
+    let kept: SigSet = [Signal::SIGTERM, Signal::SIGINT].into_iter().collect();
+    let before = kept.thread_swap_mask(SigmaskHow::SIG_BLOCK).unwrap();
+    let child = Command::new(std::env::current_exe().unwrap())
         .arg("load")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
-        .spawn()
-        .unwrap()
+        .spawn();
+    before.thread_set_mask().unwrap();
+    child.unwrap()
 }
 
 fn plan(port: u16, seconds: u64) -> String {
