@@ -36,8 +36,8 @@ impl Formatter for Go {
         let size = value.abs();
         if !value.is_finite() {
             writer.write_all(b"0")
-        } else if (1e-3..1e15).contains(&size) && size.fract() != 0.0 {
-            // Here both write the same.
+        } else if size >= 1e-3 && size.fract() != 0.0 {
+            // Both take the even one of two equally near numbers, which Rust's own formatting does not.
             CompactFormatter.write_f64(writer, value)
         } else if size == 0.0 || (1e-6..1e21).contains(&size) {
             write!(writer, "{value}")
@@ -104,6 +104,12 @@ mod tests {
             (1e20, "100000000000000000000"),
             (1.5e21, "1.5e+21"),
             (-2.5, "-2.5"),
+            (563_063_181_900_215.25, "563063181900215.2"),
+            (563_063_181_900_215.75, "563063181900215.8"),
+            (1_125_899_906_842_623.25, "1125899906842623.2"),
+            (1_125_899_906_842_623.75, "1125899906842623.8"),
+            (2_500_000_000_000_000.5, "2500000000000000.5"),
+            (9_007_199_254_740_992.0, "9007199254740992"),
             (f64::NAN, "0"),
             (f64::INFINITY, "0"),
         ] {
@@ -117,12 +123,15 @@ mod tests {
             prop_assert_eq!(to_json(&value).parse::<f64>().unwrap(), value);
         }
 
-        /// Where Go has no exponent, nor have we, whoever writes the number.
+        /// Where Go has no exponent, nor have we, whoever writes the number; and no more digits than it takes.
         #[test]
         fn plain_digits(digits in 1_u64..1_000_000_000_000_000_000, exponent in -24_i32..3) {
             let value = digits as f64 * 10_f64.powi(exponent);
             prop_assume!((1e-6..1e21).contains(&value));
-            prop_assert_eq!(to_json(&value), format!("{value}"));
+            let text = to_json(&value);
+            prop_assert_eq!(text.parse::<f64>().unwrap(), value);
+            prop_assert_eq!(text.len(), format!("{value}").len());
+            prop_assert!(text.bytes().all(|letter| letter.is_ascii_digit() || letter == b'.'), "{}", text);
         }
     }
 }
