@@ -113,10 +113,15 @@ impl Log {
         self.append(format!("[init] {text}\n").as_bytes());
     }
 
+    /// To the file first: what the console has shown can be read there.
     fn append(&mut self, bytes: &[u8]) {
+        self.keep(bytes);
         if let Some(console) = &mut self.console {
             console.print(bytes);
         }
+    }
+
+    fn keep(&mut self, bytes: &[u8]) {
         // A new file starts with a whole line.
         let room = self.longest.saturating_sub(self.size) as usize;
         let split = if bytes.len() <= room {
