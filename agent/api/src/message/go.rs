@@ -91,6 +91,10 @@ mod tests {
         }
     }
 
+    #[expect(
+        clippy::excessive_precision,
+        reason = "written whole, they show that they lie half-way"
+    )]
     #[test]
     fn as_go_prints_them() {
         for (value, text) in [
