@@ -9,15 +9,18 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::error::NetnsError;
-use crate::layout::{Interface, Layout};
+use crate::layout::{Interface, LOOPBACK, Layout};
 use crate::message::{self, End};
 use crate::namespace::{Namespace, Wanted, create_each};
 use crate::netlink::Request;
 use crate::offload::Features;
 use crate::spec::{BRIDGE, NamespaceRole, NamespaceSpec, NetworkSpec, VethSpec};
+use crate::sysctl;
 
 /// Pairs of interfaces asked for at once. Few, so that they are begun early; not one, because each exchange has its price.
 const PAIRS_AT_ONCE: usize = 16;
+/// The kernel runs no IPv6 on an interface with a smaller one (`IPV6_MIN_MTU`, RFC 8200 section 5), in bytes.
+const LEAST_IPV6_MTU: u32 = 1280;
 
 /// A description, and where a network has what is in it.
 #[derive(Debug, Clone, Copy)]
@@ -91,22 +94,30 @@ pub(crate) fn build(site: Site<'_>, there: There, extra: &NamespaceSpec) -> Resu
         .chain(nodes)
         .collect();
     let extra = usize::from(extra.is_some());
-    create_each(&wanted, |number, namespace| match number.checked_sub(extra) {
-        Some(number) => construction.add_new(order[number], namespace),
-        None => construction.hold(Arc::new(namespace)),
+    let mut postponed = Vec::new();
+    create_each(&wanted, |number, (namespace, setting)| {
+        let Some(number) = number.checked_sub(extra) else {
+            return construction.hold(Arc::new(namespace));
+        };
+        postponed.extend(setting.map(|setting| (order[number], setting)));
+        construction.add_new(order[number], namespace)
     })?;
     step("created namespaces");
     let parts = construction.finish()?;
     step("created links");
+    for (position, setting) in postponed {
+        setting.write(parts.namespaces[position].name())?;
+    }
     let network = Built {
         site,
         namespaces: &parts.namespaces,
+        is_new: &is_new,
     };
     network.set_offloads()?;
     step("switched off offloads");
     network.configure()?;
     step("set addresses");
-    network.raise_bridges(&is_new)?;
+    network.raise_bridges()?;
     step("raised bridges");
     Ok(parts)
 }
@@ -175,7 +186,7 @@ impl<'a> Construction<'a> {
         self.make_pairs(PAIRS_AT_ONCE)
     }
 
-    /// Makes the pairs that wait, if they are at least so many, and raises their midpoints.
+    /// Makes the pairs that wait, if they are at least so many, and raises the midpoints of ports.
     fn make_pairs(&mut self, least: usize) -> Result<(), NetnsError> {
         let Some(held) = self.held.as_ref().filter(|_| self.waiting.len() >= least) else {
             return Ok(());
@@ -187,7 +198,7 @@ impl<'a> Construction<'a> {
             .filter_map(|link| new_pair(self.site, &namespace, link));
         held.netlink().execute(&pairs.collect::<Vec<_>>())?;
         let mut raised: BTreeMap<usize, Vec<Request>> = BTreeMap::new();
-        for link in self.waiting.drain(..) {
+        for link in self.waiting.drain(..).filter(|link| link.near.bridge_port) {
             let midpoint = self.site.interface(link.wire, &link.midpoint);
             let request = midpoint.map(|found| message::raise_midpoint(found.index, &link.midpoint));
             raised.entry(link.wire).or_default().extend(request);
@@ -239,32 +250,52 @@ fn new_pair<'a>(
 struct Built<'a> {
     site: Site<'a>,
     namespaces: &'a [Arc<Namespace>],
+    /// Which of them were not there before.
+    is_new: &'a [bool],
 }
 
 impl Built<'_> {
     /// Lets frames of the near ends cross whole, or not. The kernel's features are the same for all pairs, and read once.
     fn set_offloads(&self) -> Result<(), NetnsError> {
+        let ends = self.site.spec.links.iter().map(|link| &link.near);
+        // What goes to a port has passed a node's end, or the bridge's own.
+        let ends = ends.filter(|end| !(end.bridge_port && end.segmentation_offload));
+        let ends = ends.map(|end| (end.namespace, end.interface.as_str(), !end.segmentation_offload));
+        let bridges = self.new_bridges().map(|(position, _)| (position, BRIDGE, false));
         let mut features = None;
-        for link in &self.site.spec.links {
-            let netlink = self.namespaces[link.near.namespace].netlink();
-            let interface = &link.near.interface;
+        for (position, interface, all) in bridges.chain(ends) {
+            let netlink = self.namespaces[position].netlink();
             let features = match &mut features {
                 Some(known) => known,
                 unknown => unknown.insert(Features::read(&netlink, interface)?),
             };
-            features.disable_segmentation(&netlink, interface, !link.near.segmentation_offload)?;
+            features.disable_segmentation(&netlink, interface, all)?;
         }
         Ok(())
     }
 
     fn configure(&self) -> Result<(), NetnsError> {
+        let has_ipv6 = sysctl::kernel_has_ipv6();
         let mut requests = self.no_requests();
+        for (position, namespace) in self.site.spec.namespaces.iter().enumerate() {
+            let is_node = matches!(namespace.role, NamespaceRole::Node { .. });
+            if is_node && self.is_new[position] {
+                requests[position].push(message::set_up(LOOPBACK, "lo", true));
+            }
+        }
         let ends = self.site.spec.links.iter().map(|link| &link.near);
         for end in ends.filter(|end| !end.bridge_port) {
+            let index = self.index(end.namespace, &end.interface);
+            let requests = &mut requests[end.namespace];
+            // A node that forwards has such an address: it is what it asks for a neighbour's hardware address with, on behalf of
+            // others.
+            if has_ipv6 && end.mtu >= LEAST_IPV6_MTU && !self.namespaces[end.namespace].forwards() {
+                requests.push(message::no_link_local(index, &end.interface));
+            }
+            requests.push(message::set_up(index, &end.interface, true));
             // On 6.8 and newer this waits until the kernel has taken note of the carrier. It reports all multicast groups once more
             // when it does so, and must not do so after the bridges are raised: N reports would be flooded to N nodes.
-            let index = self.index(end.namespace, &end.interface);
-            requests[end.namespace].push(message::get_link(index, &end.interface));
+            requests.push(message::get_link(index, &end.interface));
         }
         for item in &self.site.spec.addresses {
             let index = self.index(item.namespace, &item.interface);
@@ -286,14 +317,17 @@ impl Built<'_> {
         self.execute_each(&requests)
     }
 
-    fn raise_bridges(&self, is_new: &[bool]) -> Result<(), NetnsError> {
-        for (position, namespace) in self.namespaces.iter().enumerate() {
-            if let Some(index) = self.site.bridge(position).filter(|_| is_new[position]) {
-                let request = message::set_up(index, BRIDGE, true);
-                namespace.netlink().execute(&[request])?;
-            }
-        }
-        Ok(())
+    fn raise_bridges(&self) -> Result<(), NetnsError> {
+        self.new_bridges().try_for_each(|(position, index)| {
+            let request = message::set_up(index, BRIDGE, true);
+            self.namespaces[position].netlink().execute(&[request])
+        })
+    }
+
+    /// Positions and indexes of the bridges that were not there before.
+    fn new_bridges(&self) -> impl Iterator<Item = (usize, u32)> {
+        let new = (0..self.namespaces.len()).filter(|position| self.is_new[*position]);
+        new.filter_map(|position| Some((position, self.site.bridge(position)?)))
     }
 
     fn no_requests(&self) -> Vec<Vec<Request>> {

@@ -6,7 +6,7 @@ use crate::error::NetnsError;
 use crate::spec::{BRIDGE, NamespaceRole, NetworkSpec, VethSpec};
 
 /// Index of the loopback interface in every namespace.
-const LOOPBACK: u32 = 1;
+pub(crate) const LOOPBACK: u32 = 1;
 /// First index we choose. Below it the kernel puts the tunnel devices some modules add to every new namespace.
 const FIRST_INDEX: u32 = 100;
 /// Index of the interface whose end tells that a closed network is gone.

@@ -6,7 +6,10 @@ use std::os::fd::RawFd;
 use ipnet::IpNet;
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE};
 use netlink_packet_route::address::{AddressHeaderFlags, AddressMessage};
-use netlink_packet_route::link::{BridgeStpState, InfoData, InfoKind, InfoVeth, LinkAttribute, LinkMessage};
+use netlink_packet_route::link::{
+    AfSpecInet6, AfSpecUnspec, BridgeStpState, In6AddrGenMode, InfoData, InfoKind, InfoVeth, LinkAttribute,
+    LinkMessage,
+};
 use netlink_packet_route::neighbour::{
     NeighbourAddress, NeighbourAttribute, NeighbourMessage, NeighbourState,
 };
@@ -36,8 +39,9 @@ pub(crate) struct End<'a> {
     pub(crate) namespace: RawFd,
 }
 
-/// A veth pair whose two ends appear at once in their own namespaces: the near end up (and a port of the bridge with the given
-/// index), the midpoint still down, because the kernel cannot raise a peer before the pair exists.
+/// A veth pair whose two ends appear at once in their own namespaces. One end only can be up at once, because the kernel cannot
+/// raise a peer before the pair exists: of a port of the bridge with the given index the near end, as only that end can become a
+/// port at once, and else the midpoint, as a node's end needs a setting first.
 pub(crate) fn new_veth(
     near: &NearEnd,
     end: End<'_>,
@@ -45,17 +49,12 @@ pub(crate) fn new_veth(
     midpoint: End<'_>,
     owner: &str,
 ) -> Request {
-    let main = placed(
-        LinkMessageBuilder::<LinkVeth>::new_with_info_kind(InfoKind::Veth),
-        end,
-    )
-    .address(near.mac.to_vec())
-    .set_info_data(peer(midpoint))
-    .up();
+    let hardware = near.mac.to_vec();
     let main = match bridge {
-        Some(index) => main.controller(index),
-        None => main,
+        Some(index) => veth(end, peer(midpoint)).address(hardware).controller(index),
+        None => veth(midpoint, peer(end).address(hardware)).arp(false),
     };
+    let main = main.up();
     let operation = format!(
         "create interface `{}` with midpoint `{}`",
         end.name, midpoint.name
@@ -65,11 +64,7 @@ pub(crate) fn new_veth(
 
 /// A veth pair that carries nothing; both ends stay down.
 pub(crate) fn new_idle_veth(end: End<'_>, other: End<'_>) -> Request {
-    let main = placed(
-        LinkMessageBuilder::<LinkVeth>::new_with_info_kind(InfoKind::Veth),
-        end,
-    )
-    .set_info_data(peer(other));
+    let main = veth(end, peer(other));
     link_request(main.build(), NEW, format!("create interface `{}`", end.name))
 }
 
@@ -94,6 +89,15 @@ pub(crate) fn set_up(index: u32, name: &str, up: bool) -> Request {
         (message.down(), "lower")
     };
     set_link(message.build(), format!("{verb} interface `{name}`"))
+}
+
+/// Lets an interface that is still down come up without a link-local address.
+pub(crate) fn no_link_local(index: u32, name: &str) -> Request {
+    let mut message = LinkMessageBuilder::<LinkUnspec>::new().index(index).build();
+    let mode = AfSpecInet6::AddrGenMode(In6AddrGenMode::None);
+    let family = AfSpecUnspec::Inet6(vec![mode]);
+    message.attributes.push(LinkAttribute::AfSpecUnspec(vec![family]));
+    set_link(message, format!("set up IPv6 on interface `{name}`"))
 }
 
 /// Asks for an interface; what is answered besides the acknowledgement is passed over.
@@ -245,10 +249,14 @@ fn placed<T>(builder: LinkMessageBuilder<T>, end: End<'_>) -> LinkMessageBuilder
         .append_extra_attribute(LinkAttribute::NumRxQueues(1))
 }
 
-fn peer(end: End<'_>) -> InfoData {
-    InfoData::Veth(InfoVeth::Peer(
-        placed(LinkMessageBuilder::<LinkUnspec>::new(), end).build(),
-    ))
+/// A pair, described at one of its ends; the other one comes along.
+fn veth(end: End<'_>, peer: LinkMessageBuilder<LinkUnspec>) -> LinkMessageBuilder<LinkVeth> {
+    let pair = LinkMessageBuilder::<LinkVeth>::new_with_info_kind(InfoKind::Veth);
+    placed(pair, end).set_info_data(InfoData::Veth(InfoVeth::Peer(peer.build())))
+}
+
+fn peer(end: End<'_>) -> LinkMessageBuilder<LinkUnspec> {
+    placed(LinkMessageBuilder::<LinkUnspec>::new(), end)
 }
 
 fn link_request(message: LinkMessage, flags: u16, operation: String) -> Request {

@@ -4,7 +4,7 @@ use std::io;
 use std::num::NonZeroUsize;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Sender};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -14,10 +14,9 @@ use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, setns, unshare};
 
 use crate::error::NetnsError;
-use crate::message;
 use crate::netlink::Netlink;
 use crate::spec::{NamespaceRole, NamespaceSpec};
-use crate::sysctl::Settings;
+use crate::sysctl::{Postponed, Settings};
 
 /// Threads that create namespaces; more gain nothing (200 namespaces: 60, 45 and 37 ms with 1, 2 and 4), and more than there are
 /// processors wait for each other in the kernel.
@@ -31,7 +30,11 @@ pub(crate) struct Namespace {
     name: String,
     descriptor: OwnedFd,
     netlink: Mutex<Netlink>,
+    forwards: AtomicBool,
 }
+
+/// A new namespace, and the setting it does not have yet.
+pub(crate) type Made = (Namespace, Option<Postponed>);
 
 impl Namespace {
     /// The name in messages and look-ups.
@@ -57,7 +60,14 @@ impl Namespace {
         ended.map_err(|_| NetnsError::Worker {
             namespace: self.name.clone(),
             reason: "it panicked while settings were changed".into(),
-        })?
+        })??;
+        self.forwards.store(forward, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Whether it forwards packets.
+    pub(crate) fn forwards(&self) -> bool {
+        self.forwards.load(Ordering::Relaxed)
     }
 
     /// Its netlink socket.
@@ -70,11 +80,11 @@ impl Namespace {
 /// A namespace to make, or one that is there already to take over.
 pub(crate) type Wanted<'a> = (&'a NamespaceSpec, Option<&'a OwnedFd>);
 
-/// Creates namespaces with the settings of their roles, and loopback up in nodes, on threads of their own. Meanwhile `made` gets
-/// each one, with its position in `specs`, on the calling thread: about in the order given, the first ones for sure before the last.
+/// Creates namespaces with the settings of their roles, on threads of their own. Meanwhile `made` gets each one, with its position
+/// in `specs`, on the calling thread: about in the order given, the first ones for sure before the last.
 pub(crate) fn create_each(
     specs: &[Wanted<'_>],
-    mut made: impl FnMut(usize, Namespace) -> Result<(), NetnsError>,
+    mut made: impl FnMut(usize, Made) -> Result<(), NetnsError>,
 ) -> Result<(), NetnsError> {
     let processors = thread::available_parallelism().map_or(1, NonZeroUsize::get);
     let threads = processors.min(MOST_THREADS).min(specs.len().div_ceil(PER_THREAD));
@@ -106,11 +116,7 @@ pub(crate) fn create_each(
 }
 
 /// Takes the next namespace to be made until there is none, or nobody takes the result.
-fn create_here(
-    specs: &[Wanted<'_>],
-    next: &AtomicUsize,
-    made: &Sender<(usize, Result<Namespace, NetnsError>)>,
-) {
+fn create_here(specs: &[Wanted<'_>], next: &AtomicUsize, made: &Sender<(usize, Result<Made, NetnsError>)>) {
     let mut place: Option<(PathBuf, Settings)> = None;
     loop {
         let position = next.fetch_add(1, Ordering::Relaxed);
@@ -170,7 +176,7 @@ fn create(
     number: usize,
     directory: &Path,
     settings: &mut Settings,
-) -> Result<Namespace, NetnsError> {
+) -> Result<Made, NetnsError> {
     let failed = |source| NetnsError::CreateNamespace {
         namespace: spec.name.clone(),
         source,
@@ -179,12 +185,12 @@ fn create(
     let descriptor = pin.file().try_clone();
     let descriptor = descriptor.map_err(|source| system("keep it open", &spec.name, source))?;
     pin.enter().map_err(failed)?;
-    settings.apply(&spec.name, spec.role)?;
-    finish(spec, descriptor.into())
+    let postponed = settings.apply(&spec.name, spec.role)?;
+    Ok((opened(spec, descriptor.into())?, postponed))
 }
 
 /// Takes over a namespace that has another owner, who may have changed its settings.
-fn adopt(spec: &NamespaceSpec, existing: &OwnedFd, directory: &Path) -> Result<Namespace, NetnsError> {
+fn adopt(spec: &NamespaceSpec, existing: &OwnedFd, directory: &Path) -> Result<Made, NetnsError> {
     let descriptor = existing
         .try_clone()
         .map_err(|source| system("keep it open", &spec.name, source))?;
@@ -193,20 +199,17 @@ fn adopt(spec: &NamespaceSpec, existing: &OwnedFd, directory: &Path) -> Result<N
     // Settings of its own: those of the others remember what a new namespace starts with.
     let mut settings = Settings::new(directory);
     settings.allow_ipv6(&spec.name)?;
-    settings.apply(&spec.name, spec.role)?;
-    finish(spec, descriptor)
+    let postponed = settings.apply(&spec.name, spec.role)?;
+    Ok((opened(spec, descriptor)?, postponed))
 }
 
-/// What every namespace gets, with the calling thread in it.
-fn finish(spec: &NamespaceSpec, descriptor: OwnedFd) -> Result<Namespace, NetnsError> {
-    let mut netlink = Netlink::open(&spec.name)?;
-    if let NamespaceRole::Node { .. } = spec.role {
-        netlink.execute(&[message::set_up(1, "lo", true)])?;
-    }
+/// The namespace that the calling thread is in.
+fn opened(spec: &NamespaceSpec, descriptor: OwnedFd) -> Result<Namespace, NetnsError> {
     Ok(Namespace {
         name: spec.name.clone(),
         descriptor,
-        netlink: Mutex::new(netlink),
+        netlink: Mutex::new(Netlink::open(&spec.name)?),
+        forwards: AtomicBool::new(spec.role == NamespaceRole::Node { forward: true }),
     })
 }
 

@@ -1,6 +1,7 @@
 //! Settings of a namespace under `/proc/sys/net`, which shows those of the calling thread's namespace.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
@@ -21,9 +22,6 @@ type Setting = (&'static str, &'static str);
 /// What switches and wire namespaces get before their interfaces are made.
 const NO_IPV6: [Setting; 1] = [("conf/default/disable_ipv6", "1")];
 
-/// No link-local address. Nodes that forward keep theirs: it is what they ask for a neighbour's address with, on behalf of others.
-const NO_LINK_LOCAL: Setting = ("conf/default/addr_gen_mode", "1");
-
 /// What nodes get before their interfaces are made: no detection of duplicates, no router (where none is accepted, the kernel asks
 /// for none either). And the first version of multicast listener discovery, because it reports a new group at once, while the node is
 /// not connected yet; the second version does so from a work queue, and on a busy machine a thousand such reports would be flooded to
@@ -42,6 +40,9 @@ const IPV6: [Setting; 3] = [
     ("conf/lo/disable_ipv6", "0"),
 ];
 
+/// Whether a node forwards IPv4. Where a container engine is installed, new namespaces start with `1`.
+const FORWARDING: &str = "ip_forward";
+
 /// Namespaces that share a view of `/proc`. The kernel keeps `net/ipv6` of every namespace in one list per view, and walks along it
 /// at each look-up (measured: 0.3 ms per look-up with 1000 namespaces, 0.03 ms with 100).
 const PER_VIEW: u32 = 16;
@@ -55,6 +56,24 @@ pub(crate) struct Settings {
     /// What new namespaces start with, by family and file. All start alike (IPv4 settings are copies of the host's), so each file is
     /// read in one namespace of a view only, and the others get what differs: looking is half of the cost.
     initial: HashMap<(&'static str, &'static str), Vec<u8>>,
+}
+
+/// A setting that waits for the kernel's lock on network configuration. The kernel does not let such a writer queue: as long as
+/// somebody else has the lock it starts the call over, at the cost of a processor. So it is opened where it is, and written when
+/// nobody else is configuring.
+#[derive(Debug)]
+pub(crate) struct Postponed {
+    file: File,
+    setting: Setting,
+}
+
+impl Postponed {
+    /// Writes it, from any namespace.
+    pub(crate) fn write(&self, namespace: &str) -> Result<(), NetnsError> {
+        let (name, value) = self.setting;
+        write_file(&self.file, value)
+            .map_err(|errno| failed(namespace, (format!("net/ipv4/{name} to {value}"), errno)))
+    }
 }
 
 impl Settings {
@@ -72,7 +91,13 @@ impl Settings {
     ///
     /// Automatic IPv6 is what makes large networks slow: duplicate address detection, router solicitations and multicast listener
     /// reports of N nodes are flooded to N ports (measured for 1000 nodes: 42 s of packets, 1.2 s without).
-    pub(crate) fn apply(&mut self, namespace: &str, role: NamespaceRole) -> Result<(), NetnsError> {
+    ///
+    /// What is returned is still to be written.
+    pub(crate) fn apply(
+        &mut self,
+        namespace: &str,
+        role: NamespaceRole,
+    ) -> Result<Option<Postponed>, NetnsError> {
         self.renew_view();
         self.write(role).map_err(|failure| failed(namespace, failure))
     }
@@ -87,7 +112,7 @@ impl Settings {
             ("conf/all/forwarding", forward),
         ];
         with_or_without_ipv6(self.overwrite("ipv6", &settings))
-            .and_then(|()| self.overwrite("ipv4", &[("ip_forward", forward)]))
+            .and_then(|()| self.overwrite("ipv4", &[(FORWARDING, forward)]))
             .map_err(|failure| failed(namespace, failure))
     }
 
@@ -106,26 +131,42 @@ impl Settings {
             .map_err(|failure| failed(namespace, failure))
     }
 
-    fn write(&mut self, role: NamespaceRole) -> Result<(), Failure> {
+    fn write(&mut self, role: NamespaceRole) -> Result<Option<Postponed>, Failure> {
         let NamespaceRole::Node { forward } = role else {
-            return self.write_ipv6(&NO_IPV6);
+            return self.write_ipv6(&NO_IPV6).map(|()| None);
         };
+        let forward = if forward { "1" } else { "0" };
         let mut settings = STATIC_IPV6.to_vec();
-        let (forward, role) = if forward {
-            ("1", None)
-        } else {
-            ("0", Some(NO_LINK_LOCAL))
-        };
-        settings.extend(role);
         settings.push(("conf/all/forwarding", forward));
         self.write_ipv6(&settings)?;
         // Packets of a node with two ways to it may arrive on another interface than the one that leads back.
-        let settings = [
-            ("conf/all/rp_filter", "0"),
-            ("conf/default/rp_filter", "0"),
-            ("ip_forward", forward),
-        ];
-        self.write_family("ipv4", &settings)
+        let settings = [("conf/all/rp_filter", "0"), ("conf/default/rp_filter", "0")];
+        self.write_family("ipv4", &settings)?;
+        self.postpone("ipv4", (FORWARDING, forward))
+    }
+
+    /// Opens a file that is to be written later, if a new namespace has another value.
+    fn postpone(&mut self, family: &'static str, setting: Setting) -> Result<Option<Postponed>, Failure> {
+        let (name, value) = setting;
+        if self.starts_with(family, setting) {
+            return Ok(None);
+        }
+        let failed = |errno| (format!("net/{family}/{name}"), errno);
+        let directory = self.open(family)?;
+        if let Entry::Vacant(unknown) = self.initial.entry((family, name)) {
+            let found = unknown.insert(read(&directory, name).map_err(failed)?);
+            if found == value.as_bytes() {
+                return Ok(None);
+            }
+        }
+        let file = open_file(&directory, name, OFlag::O_WRONLY).map_err(failed)?;
+        Ok(Some(Postponed { file, setting }))
+    }
+
+    /// Whether new namespaces are known to have a value.
+    fn starts_with(&self, family: &'static str, (name, value): Setting) -> bool {
+        let initial = self.initial.get(&(family, name));
+        initial.is_some_and(|initial| initial == value.as_bytes())
     }
 
     fn write_ipv6(&mut self, settings: &[Setting]) -> Result<(), Failure> {
@@ -136,11 +177,7 @@ impl Settings {
     fn write_family(&mut self, family: &'static str, settings: &[Setting]) -> Result<(), Failure> {
         let mut directory = None;
         for &(name, value) in settings {
-            if self
-                .initial
-                .get(&(family, name))
-                .is_some_and(|initial| initial == value.as_bytes())
-            {
+            if self.starts_with(family, (name, value)) {
                 continue;
             }
             let directory = match &directory {
@@ -192,6 +229,11 @@ impl Settings {
     }
 }
 
+/// Whether this kernel has IPv6 at all.
+pub(crate) fn kernel_has_ipv6() -> bool {
+    Path::new("/proc/sys/net/ipv6").exists()
+}
+
 /// A kernel without IPv6 has nothing to switch on or off.
 fn with_or_without_ipv6(result: Result<(), Failure>) -> Result<(), Failure> {
     match result {
@@ -212,24 +254,21 @@ fn failed(namespace: &str, (setting, errno): Failure) -> NetnsError {
 }
 
 fn read(directory: &OwnedFd, name: &str) -> nix::Result<Vec<u8>> {
-    let file = File::from(openat(
-        directory,
-        name,
-        OFlag::O_RDONLY | OFlag::O_CLOEXEC,
-        Mode::empty(),
-    )?);
+    let file = open_file(directory, name, OFlag::O_RDONLY)?;
     let mut buffer = [0; 32];
     let length = file.read_at(&mut buffer, 0).map_err(errno_of)?;
     Ok(buffer[..length].trim_ascii().to_vec())
 }
 
 fn write(directory: &OwnedFd, name: &str, value: &str) -> nix::Result<()> {
-    let file = File::from(openat(
-        directory,
-        name,
-        OFlag::O_WRONLY | OFlag::O_CLOEXEC,
-        Mode::empty(),
-    )?);
+    write_file(&open_file(directory, name, OFlag::O_WRONLY)?, value)
+}
+
+fn open_file(directory: &OwnedFd, name: &str, access: OFlag) -> nix::Result<File> {
+    openat(directory, name, access | OFlag::O_CLOEXEC, Mode::empty()).map(File::from)
+}
+
+fn write_file(file: &File, value: &str) -> nix::Result<()> {
     // At the beginning: the kernel ignores what is written elsewhere.
     file.write_all_at(value.as_bytes(), 0).map_err(errno_of)
 }

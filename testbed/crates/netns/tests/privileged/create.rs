@@ -118,6 +118,21 @@ fn ipv6_has_the_given_addresses_only() {
 }
 
 #[test]
+fn an_interface_may_be_too_small_for_ipv6() {
+    let Some(_guard) = privileged() else { return };
+    let mut spec = star(2);
+    spec.addresses.retain(|item| item.address.addr().is_ipv4());
+    for link in &mut spec.links {
+        link.near.mtu = 1000;
+    }
+    let network = Network::create(&spec).unwrap();
+    join_star(&network, 2);
+    let socket = |node| udp(&network, &format!("n{node}"), &format!("10.0.0.{node}"));
+    assert_passes(&socket(1), &socket(2));
+    network.close(SOON).unwrap();
+}
+
+#[test]
 fn a_network_that_nobody_uses_says_next_to_nothing() {
     let Some(_guard) = privileged() else { return };
     let nodes = 8;
