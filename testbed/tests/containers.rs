@@ -1,6 +1,8 @@
 //! Nodes that are containers: on links like any other node, through stops and restarts, and gone when the lab is.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+#[path = "containers/changes.rs"]
+mod changes;
 mod support;
 
 use std::io::Write;

@@ -158,6 +158,27 @@ fn ways_in_and_out_open_and_close() {
         std::net::TcpStream::connect(("127.0.0.1", port)).is_ok(),
         "it leads to b again"
     );
+
+    // Its node goes, and in the same moment another one takes its port over.
+    let gone = format!("a: {{ kind: host, ports: [\"{port}:7000\"] }}");
+    let file = edit(
+        &lab,
+        &[
+            (a, &gone),
+            ("b: { kind: host, pids: 100 }, ", ""),
+            ("  - { endpoints: [b, s] }\n", ""),
+        ],
+    );
+    assert_eq!(
+        lab.ok(&["apply", &file]),
+        format!(
+            "remove link b--s\nremove node b\nports of a: none ⇒ 127.0.0.1:{port} → 7000\n3 changes made\n"
+        )
+    );
+    assert_eq!(heard(port), "here\n");
+    // And to a node that comes.
+    lab.ok(&["apply", &edit(&lab, &[(b, &moved)])]);
+    assert_eq!(heard(port), "");
     lab.ok(&["apply", lab.file().to_str().unwrap()]);
     assert!(std::net::TcpStream::connect(("127.0.0.1", port)).is_err());
 }

@@ -8,6 +8,7 @@
 //! | `engine` | the connection, and what the engine can do |
 //! | `image` | making sure that an image is there: local, pulled, or built from a folder |
 //! | `holder` | the network holder |
+//! | `hosts` | the names that containers know |
 //! | `node` | the node container: create, start, stop, pause, restart, limit, remove |
 //! | `command` | one more program in a running container |
 //! | `archive` | files as a tar stream, the only form in which an engine takes them |
@@ -20,6 +21,7 @@ mod command;
 mod engine;
 mod error;
 mod holder;
+mod hosts;
 mod image;
 mod node;
 mod output;

@@ -29,7 +29,7 @@ impl BareNetwork {
     /// # Errors
     /// If this machine cannot carry out a link, or refuses a step.
     pub fn build(topology: Topology, plan: &Plan, features: KernelFeatures) -> Result<BareNetwork, LabError> {
-        let (network, links) = network::build(&topology, plan, features, None)?;
+        let (network, links) = network::build(&topology, plan, features, &[])?;
         Ok(BareNetwork {
             topology,
             network,

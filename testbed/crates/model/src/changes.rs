@@ -16,7 +16,7 @@ const ANEW: &str = "take the lab down, then `up` this file";
 
 /// The steps from `running` to `wanted`, in the order in which they are taken: what goes and what comes first, then what
 /// is milder before what is not. Both must be [`Topology::settled`] on what the lab has chosen, and no node may become
-/// another kind of thing, see [`stages`].
+/// another kind of thing or get another driver, see [`stages`].
 ///
 /// # Errors
 /// Everything that cannot be changed while the lab runs.
@@ -36,15 +36,11 @@ pub fn changes(running: &Topology, wanted: &Topology) -> Result<Vec<Change>, Vec
     for (name, node) in &running.nodes {
         match wanted.nodes.get(name) {
             Some(other) => found.node(node, other),
-            None if node.driver.container().is_some() => found.refuse_container(name),
             None => found.gone.push(Change::RemoveNode { node: name.clone() }),
         }
     }
     let new = |name: &String| !running.nodes.contains_key(name);
     for (name, node) in wanted.nodes.iter().filter(|(name, _)| new(name)) {
-        if node.driver.container().is_some() {
-            found.refuse_container(name);
-        }
         found.new.push(Change::AddNode {
             node: name.clone(),
             kind: node.kind,
@@ -75,13 +71,12 @@ pub fn changes(running: &Topology, wanted: &Topology) -> Result<Vec<Change>, Vec
 }
 
 /// What a running lab goes through to become `wanted`: that alone, or first the same without the nodes that become
-/// another kind of thing, and without their links. Both as for [`changes`].
+/// another kind of thing or whose network is made by another one, and without their links. Both as for [`changes`].
 #[must_use]
 pub fn stages(running: &Topology, wanted: Topology) -> Vec<Topology> {
     let is_replaced = |name: &str| match (running.nodes.get(name), wanted.nodes.get(name)) {
-        // A container comes and goes with the lab only.
         (Some(old), Some(new)) => {
-            old.kind != new.kind && old.driver.container().is_none() && new.driver.container().is_none()
+            old.kind != new.kind || old.driver.network_maker() != new.driver.network_maker()
         }
         _ => false,
     };
@@ -109,12 +104,6 @@ struct Found {
 }
 
 impl Found {
-    /// Its network is made by its engine, when the lab starts.
-    fn refuse_container(&mut self, node: &str) {
-        let reason = format!("it is a container, which comes and goes with the lab only; {ANEW}");
-        self.refuse(format!("node {node}"), reason);
-    }
-
     fn refuse(&mut self, subject: String, reason: String) {
         self.refused.push(Refusal { subject, reason });
     }
@@ -142,16 +131,6 @@ impl Found {
     }
 
     fn node(&mut self, running: &Node, wanted: &Node) {
-        for (key, differs) in [
-            ("kind", running.kind != wanted.kind),
-            ("driver", running.driver != wanted.driver),
-        ] {
-            if differs {
-                let reason =
-                    format!("its `{key}` differs, and a container comes and goes with the lab only; {ANEW}");
-                self.refuse(format!("node {}", running.name), reason);
-            }
-        }
         let node = || running.name.clone();
         if running.forward != wanted.forward {
             self.network.push(Change::Forward {
@@ -174,7 +153,9 @@ impl Found {
         if running.labels != wanted.labels {
             self.mild.push(Change::Labels { node: node() });
         }
-        let keys: Vec<String> = [
+        let containers = running.driver.container().zip(wanted.driver.container());
+        let of_container = containers.map(|(old, new)| old.differences(new));
+        let keys = [
             ("functions", running.functions != wanted.functions),
             ("agent", running.agent != wanted.agent),
             ("faas", running.faas != wanted.faas),
@@ -184,10 +165,10 @@ impl Found {
         ]
         .into_iter()
         .filter(|(_, differs)| *differs)
-        .map(|(key, _)| key.to_owned())
-        .collect();
+        .map(|(key, _)| key);
+        let keys: Vec<&str> = of_container.into_iter().flatten().chain(keys).collect();
         if !keys.is_empty() && running.kind != NodeKind::Switch {
-            self.restarts.push(Change::Restart { node: node(), keys });
+            self.restarts.push(Change::restart(wanted, &keys));
         }
     }
 

@@ -55,6 +55,18 @@ async fn a_node_sees_the_names_of_its_holder(engine: &Engine) {
     let output = node.output().await;
     assert!(output.starts_with("n1\n"), "{output}");
     assert!(output.lines().any(|line| line == "10.9.8.7\tn2"), "{output}");
+    // It has ended, and sees others when it starts again.
+    let hosts = |name: &str| vec![("10.9.8.7".parse().unwrap(), name.to_owned())];
+    let (before, after) = (hosts("n2"), hosts("n3"));
+    let told = engine.set_hosts(&node.holder.name, &before, &after);
+    told.await.unwrap();
+    let output = node.output().await;
+    assert!(
+        output.ends_with("\n10.9.8.7\tn3\n") && output.contains("\tlocalhost\n") && !output.contains("n2"),
+        "{output}"
+    );
+    let gone = engine.set_hosts("dfaas-test-none", &[], &[]).await.unwrap_err();
+    assert!(gone.to_string().contains("No such container"), "{gone}");
     node.remove(engine).await;
 }
 

@@ -65,8 +65,8 @@ impl From<LabError> for Refusal {
         let status = match &error {
             LabError::Unknown { .. } => StatusCode::NOT_FOUND,
             LabError::Setting(_) => StatusCode::BAD_REQUEST,
-            LabError::MachineCannot { .. } => StatusCode::NOT_IMPLEMENTED,
             LabError::NotReady { .. } => StatusCode::GATEWAY_TIMEOUT,
+            error if error.exit_code() == 3 => StatusCode::NOT_IMPLEMENTED, // this machine cannot
             _ => StatusCode::CONFLICT,
         };
         Self(status, error.to_string())

@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use dfaas_control::Happening;
+use dfaas_docker::ImageProgress;
 use dfaas_model::{Change, Node, NodeAction, NodeKind, Plan, Topology};
 use futures::future::join_all;
 
 use crate::error::LabError;
 use crate::fault;
+use crate::supervisor::containers::{self, Provisions};
 use crate::supervisor::lab::Lab;
 
 /// What a lab is meant to become, as it sees it: with all that it has chosen for what stays.
@@ -18,13 +20,38 @@ pub(crate) struct Intended {
     pub(crate) plan: Plan,
 }
 
+impl Intended {
+    /// The nodes that are new.
+    pub(crate) fn new_nodes(&self) -> Vec<&Node> {
+        self.nodes(|change| match change {
+            Change::AddNode { node, .. } => Some(node),
+            _ => None,
+        })
+    }
+
+    /// The nodes that are new or whose container is.
+    fn made_nodes(&self) -> Vec<&Node> {
+        self.nodes(|change| match change {
+            Change::AddNode { node, .. } | Change::RemakeContainer { node, .. } => Some(node),
+            _ => None,
+        })
+    }
+
+    fn nodes(&self, named: impl Fn(&Change) -> Option<&String>) -> Vec<&Node> {
+        let names = self.changes.iter().filter_map(named);
+        names.filter_map(|name| self.topology.nodes.get(name)).collect()
+    }
+}
+
 impl Lab {
     /// The steps from what the lab is meant to be to `wanted`. Touches nothing.
     ///
     /// # Errors
-    /// Everything that cannot be changed while the lab runs.
-    pub(crate) fn changes(&self, wanted: Topology) -> Result<Vec<Change>, LabError> {
+    /// Everything that cannot be changed while the lab runs, and containers that this machine cannot run.
+    pub(crate) async fn changes(&self, wanted: Topology) -> Result<Vec<Change>, LabError> {
         let stages = self.intended(wanted)?;
+        let made: Vec<&Node> = stages.iter().flat_map(Intended::made_nodes).collect();
+        containers::check(self, &made).await?;
         Ok(stages.into_iter().flat_map(|stage| stage.changes).collect())
     }
 
@@ -77,9 +104,13 @@ impl Lab {
         let _turn = self.applying.lock().await;
         let stages = self.intended(wanted)?;
         fault::step("apply begun");
+        let made: Vec<&Node> = stages.iter().flat_map(Intended::made_nodes).collect();
+        // For images that take long to come it is the supervisor's log that tells how far they are.
+        let mut report = |step: ImageProgress| tracing::info!(image = step.image, "{}", step.text);
+        let provisions = containers::provide(self, &made, &mut report).await?;
         let mut changes = Vec::new();
         for stage in stages {
-            self.take_steps(&stage).await?;
+            self.take_steps(&stage, &provisions).await?;
             changes.extend(stage.changes);
         }
         fault::step("applied");
@@ -89,14 +120,21 @@ impl Lab {
         Ok(changes)
     }
 
-    async fn take_steps(self: &Arc<Self>, stage: &Intended) -> Result<(), LabError> {
+    async fn take_steps(self: &Arc<Self>, stage: &Intended, provisions: &Provisions) -> Result<(), LabError> {
         let Intended {
             changes,
             topology: wanted,
             ..
         } = stage;
-        self.change_doors(changes, wanted).await?;
-        self.rebuild(stage).await?;
+        let running = self.topology();
+        let doors = self.change_doors(changes, &running, wanted).await?;
+        match self.rebuild(stage, provisions).await {
+            Ok(ports) => self.start_new(&stage.new_nodes(), ports).await?,
+            Err(error) => {
+                self.take_doors_back(&doors, &running).await;
+                return Err(error);
+            }
+        }
         let mut restarts = Vec::new();
         for change in changes {
             match change {
@@ -113,6 +151,12 @@ impl Lab {
                     self.change_node_settings(wanted, node, |node, wanted| node.labels = wanted.labels);
                 }
                 Change::Restart { node, .. } => restarts.push(node.as_str()),
+                Change::RemakeContainer { node, .. } => {
+                    if let Some((container, provision)) = self.container(node).zip(provisions.of(node)) {
+                        container.make_with(provision.clone());
+                    }
+                    restarts.push(node.as_str());
+                }
                 Change::RemoveLink { .. }
                 | Change::RemoveNode { .. }
                 | Change::AddNode { .. }
@@ -160,6 +204,7 @@ impl Lab {
         self.change_node_settings(wanted, name, |node, wanted| {
             (node.functions, node.agent, node.faas) = (wanted.functions, wanted.agent, wanted.faas);
             (node.env, node.volumes, node.exec) = (wanted.env, wanted.volumes, wanted.exec);
+            node.driver = wanted.driver;
         });
         if self.driven(name)?.is_off() {
             return Ok(());
@@ -202,19 +247,19 @@ fn intended(running: &Topology, running_plan: &Plan, wanted: Topology) -> Result
 /// The services of a node are told its address when they start.
 fn restarts_by_address(running: &Plan, wanted: &Topology, plan: &Plan, changes: &[Change]) -> Vec<Change> {
     let restarts = |name: &str| {
-        let is_restart = |change: &Change| matches!(change, Change::Restart { node, .. } if node == name);
-        changes.iter().any(is_restart)
+        changes.iter().any(|change| match change {
+            Change::Restart { node, .. } | Change::RemakeContainer { node, .. } => node == name,
+            _ => false,
+        })
     };
     let agents = wanted.nodes.values().filter(|node| node.kind == NodeKind::Dfaas);
     let differing = agents.filter(|node| match (running.node(&node.name), plan.node(&node.name)) {
         (Some(old), Some(new)) => old.address != new.address && !restarts(&node.name),
         _ => false,
     });
-    let restart = |node: &Node| Change::Restart {
-        node: node.name.clone(),
-        keys: vec!["address".to_owned()],
-    };
-    differing.map(restart).collect()
+    differing
+        .map(|node| Change::restart(node, &["address"]))
+        .collect()
 }
 
 fn impossible(reasons: &str) -> LabError {

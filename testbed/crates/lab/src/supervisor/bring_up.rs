@@ -35,7 +35,7 @@ pub(crate) async fn build_network(lab: &Arc<Lab>, reporter: &Reporter) -> Result
             &builder.topology(),
             &builder.plan(),
             features,
-            builder.containers(),
+            &builder.containers(),
         )?;
         tracing::debug!(
             milliseconds = builder.elapsed_milliseconds(),

@@ -78,8 +78,23 @@ async fn open(lab: &Lab, node: &str, door: &Door) -> Result<(), LabError> {
 /// A door and the node it belongs to.
 type Placed<'a> = (&'a str, Door);
 
-/// The doors that changes close, and those that they open.
-fn differences(changes: &[Change]) -> [Vec<Placed<'_>>; 2] {
+/// What a change has closed and opened.
+pub(crate) struct ChangedDoors<'a> {
+    gone: Vec<Placed<'a>>,
+    new: Vec<Placed<'a>>,
+}
+
+/// All doors of a node.
+fn doors_of(node: &Node) -> Vec<Door> {
+    let ports = node.ports.iter().cloned().map(Door::Port);
+    ports
+        .chain(node.uplink.iter().cloned().map(Door::Uplink))
+        .collect()
+}
+
+/// The doors that changes close, and those that they open. A node that goes closes all it has; what is new opens its own
+/// when it is made.
+fn differences<'a>(changes: &'a [Change], running: &Topology) -> [Vec<Placed<'a>>; 2] {
     let [mut gone, mut new] = [Vec::new(), Vec::new()];
     for change in changes {
         let (node, [before, after]): (&String, [Vec<Door>; 2]) = match change {
@@ -90,6 +105,10 @@ fn differences(changes: &[Change]) -> [Vec<Placed<'_>>; 2] {
             Change::Uplink { node, uplink } => {
                 let doors = |uplink: &[Uplink]| uplink.iter().cloned().map(Door::Uplink).collect();
                 (node, uplink.each_ref().map(|it| doors(it)))
+            }
+            Change::RemoveNode { node } => {
+                let doors = running.nodes.get(node).map(doors_of);
+                (node, [doors.unwrap_or_default(), Vec::new()])
             }
             _ => continue,
         };
@@ -104,26 +123,45 @@ fn differences(changes: &[Change]) -> [Vec<Placed<'_>>; 2] {
 }
 
 impl Lab {
-    /// Closes and opens what the changes say. All that go come first, as another may take a port over; if one cannot be
-    /// opened, all is as before. Connections under way go on.
-    pub(crate) async fn change_doors(&self, changes: &[Change], wanted: &Topology) -> Result<(), LabError> {
-        let [gone, new] = differences(changes);
+    /// Closes and opens what the changes say, and returns it. All that go come first, as another may take a port over; if
+    /// one cannot be opened, all is as before. Connections under way go on.
+    pub(crate) async fn change_doors<'a>(
+        &self,
+        changes: &'a [Change],
+        running: &Topology,
+        wanted: &Topology,
+    ) -> Result<ChangedDoors<'a>, LabError> {
+        let [gone, new] = differences(changes, running);
         self.close_doors(&gone).await;
-        if let Err(error) = self.open_doors(&new).await {
-            self.close_doors(&new).await;
-            if let Err(error) = self.open_doors(&gone).await {
-                self.warn(format!("what was closed could not be opened again: {error}"));
+        let opened = self.open_doors(&new).await;
+        let doors = ChangedDoors { gone, new };
+        match opened {
+            Ok(()) => self.have_doors_of(wanted),
+            Err(error) => {
+                self.take_doors_back(&doors, running).await;
+                return Err(error);
             }
-            return Err(error);
         }
+        Ok(doors)
+    }
+
+    /// Opens again what was closed, and closes what was opened.
+    pub(crate) async fn take_doors_back(&self, doors: &ChangedDoors<'_>, before: &Topology) {
+        self.close_doors(&doors.new).await;
+        if let Err(error) = self.open_doors(&doors.gone).await {
+            self.warn(format!("what was closed could not be opened again: {error}"));
+        }
+        self.have_doors_of(before);
+    }
+
+    fn have_doors_of(&self, other: &Topology) {
         self.change_topology(|topology| {
             for (name, node) in &mut topology.nodes {
-                if let Some(wanted) = wanted.nodes.get(name) {
-                    (node.ports, node.uplink) = (wanted.ports.clone(), wanted.uplink.clone());
+                if let Some(other) = other.nodes.get(name) {
+                    (node.ports, node.uplink) = (other.ports.clone(), other.uplink.clone());
                 }
             }
         });
-        Ok(())
     }
 
     async fn open_doors(&self, doors: &[Placed<'_>]) -> Result<(), LabError> {

@@ -1,8 +1,9 @@
 //! The state of a running lab, shared by the steps that build it and the API that shows it.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use dfaas_control::{FunctionInfo, Happening, LabDetail, LabState, LinkChange, LinkInfo, NodeInfo, PortInfo};
@@ -18,7 +19,7 @@ use crate::launch::last_lines;
 use crate::ledger::Ledger;
 use crate::progress::LabRequest;
 use crate::state::{StateDirectory, SupervisorIdentity};
-use crate::supervisor::containers::Containers;
+use crate::supervisor::containers::ContainerNode;
 use crate::supervisor::driven::{Driven, Entrance};
 use crate::supervisor::events::EventLog;
 use crate::supervisor::links::Links;
@@ -33,6 +34,8 @@ pub(crate) struct Lab {
     name: String,
     /// Whether the lab is kept, for somebody to look at, when it cannot be brought up.
     pub(crate) keep: bool,
+    /// Whether it is the lab of an ordinary user, in a user namespace.
+    pub(crate) rootless: bool,
     topology: Mutex<Arc<Topology>>,
     plan: Mutex<Arc<Plan>>,
     /// Held while a changed file is applied, so that two files do not mix.
@@ -53,15 +56,15 @@ pub(crate) struct Lab {
     pub(crate) partitions: Partitions,
     network: Mutex<Option<Arc<Network>>>,
     links: Mutex<Option<Links>>,
-    containers: OnceLock<Containers>,
+    containers: Mutex<BTreeMap<String, Arc<ContainerNode>>>,
     warnings: Mutex<Vec<String>>,
     shutdown: watch::Sender<bool>,
     /// Whether the end of the starting command ends the lab.
     listener_matters: AtomicBool,
     /// Held while the network is being built: its end must wait for that.
     pub(crate) building: Arc<tokio::sync::Mutex<()>>,
-    /// Held, shared, while a container is being made: its end must wait for that.
-    pub(crate) making_containers: Arc<tokio::sync::RwLock<()>>,
+    /// Held, shared, while a container is being made or removed: the lab's end must wait for that.
+    pub(crate) working_on_containers: Arc<tokio::sync::RwLock<()>>,
 }
 
 impl Lab {
@@ -78,6 +81,7 @@ impl Lab {
         Ok(Self {
             name: request.topology.name.clone(),
             keep: request.keep,
+            rootless: false,
             nodes: Mutex::new(nodes.collect()),
             topology: Mutex::new(Arc::new(request.topology)),
             plan: Mutex::new(Arc::new(request.plan)),
@@ -96,12 +100,12 @@ impl Lab {
             partitions: Partitions::default(),
             network: Mutex::new(None),
             links: Mutex::new(None),
-            containers: OnceLock::new(),
+            containers: Mutex::default(),
             warnings: Mutex::new(Vec::new()),
             shutdown: watch::Sender::new(false),
             listener_matters: AtomicBool::new(true),
             building: Arc::default(),
-            making_containers: Arc::default(),
+            working_on_containers: Arc::default(),
         })
     }
 
@@ -156,11 +160,7 @@ impl Lab {
 
     /// What each name stands for: the lines of every `/etc/hosts`.
     pub(crate) fn hosts(&self) -> Vec<(IpAddr, String)> {
-        let plan = self.plan();
-        let nodes = plan.nodes();
-        nodes
-            .filter_map(|it| Some((it.address?, it.name.clone())))
-            .collect()
+        hosts_of(&self.plan())
     }
 
     /// Changes what the topology is meant to be.
@@ -217,15 +217,24 @@ impl Lab {
         *lock(&self.links) = Some(links);
     }
 
-    /// From now on some nodes are containers.
-    pub(crate) fn keep_containers(&self, containers: Containers) {
-        // There is one start of a lab, so nothing was there before.
-        let _ = self.containers.set(containers);
+    /// From now on this node is a container.
+    pub(crate) fn keep_container(&self, container: Arc<ContainerNode>) {
+        lock(&self.containers).insert(container.name().to_owned(), container);
     }
 
-    /// The nodes that are containers, if there are any.
-    pub(crate) fn containers(&self) -> Option<&Containers> {
-        self.containers.get()
+    /// The container is no longer part of the lab.
+    pub(crate) fn forget_container(&self, node: &str) -> Option<Arc<ContainerNode>> {
+        lock(&self.containers).remove(node)
+    }
+
+    /// The container that is this node, if it is one.
+    pub(crate) fn container(&self, node: &str) -> Option<Arc<ContainerNode>> {
+        lock(&self.containers).get(node).map(Arc::clone)
+    }
+
+    /// The nodes that are containers.
+    pub(crate) fn containers(&self) -> Vec<Arc<ContainerNode>> {
+        lock(&self.containers).values().map(Arc::clone).collect()
     }
 
     /// Takes network and links out, for their end.
@@ -381,10 +390,7 @@ impl Lab {
     fn driven_as(&self, node: &Node) -> Option<Driven> {
         match node.driver {
             Driver::Native => self.running(&node.name).map(Driven::Native),
-            Driver::Docker(_) => {
-                let container = self.containers.get()?.node(&node.name)?;
-                Some(Driven::Container(Arc::clone(container)))
-            }
+            Driver::Docker(_) => self.container(&node.name).map(Driven::Container),
         }
     }
 
@@ -493,6 +499,14 @@ impl Lab {
             labels: node.labels.clone().into_iter().collect(),
         }
     }
+}
+
+/// What each name stands for after a plan.
+pub(crate) fn hosts_of(plan: &Plan) -> Vec<(IpAddr, String)> {
+    let nodes = plan.nodes();
+    nodes
+        .filter_map(|it| Some((it.address?, it.name.clone())))
+        .collect()
 }
 
 /// Locks a mutex whose data stay whole even if a holder panicked.

@@ -94,13 +94,14 @@ fn prepare() -> Result<(Lab, BufReader<std::io::Stdin>), LabError> {
     let tools = Tools::find(&request.topology)?;
     let rootless = !rootless::is_root(); // asked before: in its user namespace everybody is
     if rootless {
-        containers::refuse(&request.topology)?;
+        containers::refuse(request.topology.nodes.values())?;
     }
     environment::enter(&state_directory.scratch())?;
     fault::step("environment entered");
     let spawner = Spawner::start()?;
-    let lab = Lab::new(request, (state_directory, identity), tools, spawner)?;
+    let mut lab = Lab::new(request, (state_directory, identity), tools, spawner)?;
     if rootless {
+        lab.rootless = true;
         lab.warn(rootless::ROOTLESS_LIMITS.to_owned());
     }
     fault::step("lab made");
@@ -189,9 +190,14 @@ async fn start(lab: &Arc<Lab>, reporter: &Reporter, tasks: &mut JoinSet<()>) -> 
     let nodes: Vec<&Node> = topology.nodes.values().collect();
     let ports = doors::bind_ports(&nodes).await?;
     fault::step("ports bound");
-    if let Some(containers) = containers::prepare(lab, reporter).await? {
-        lab.keep_containers(containers);
-    }
+    let mut report = |step: dfaas_docker::ImageProgress| {
+        reporter.send(&Progress::Image {
+            image: step.image,
+            text: step.text,
+        });
+    };
+    let provisions = containers::provide(lab, &nodes, &mut report).await?;
+    containers::hold_networks(lab, &nodes, &provisions, &lab.hosts()).await?;
     fault::step("containers prepared");
     bring_up::build_network(lab, reporter).await?;
     doors::open_all(lab, &nodes, ports).await?;

@@ -1,6 +1,7 @@
 //! From the plan's network steps to one batch for the kernel.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use dfaas_model::{Action, Link, Plan, Topology};
 use dfaas_netns::{
@@ -10,7 +11,7 @@ use dfaas_netns::{
 
 use crate::error::LabError;
 use crate::fault;
-use crate::supervisor::containers::Containers;
+use crate::supervisor::containers::ContainerNode;
 use crate::supervisor::links::Links;
 
 /// The reserved name of the namespace in which all links of a lab meet.
@@ -118,15 +119,13 @@ pub(crate) fn build(
     topology: &Topology,
     plan: &Plan,
     features: KernelFeatures,
-    containers: Option<&Containers>,
+    containers: &[Arc<ContainerNode>],
 ) -> Result<(Network, Links), LabError> {
     let mut links = Links::new(features);
     links.choose(&topology.links)?;
     let actions = plan.steps().map(|step| &step.action);
     let (mut specification, midpoints) = specification(plan, actions, &links)?;
-    if let Some(containers) = containers {
-        adopt(&mut specification, containers);
-    }
+    adopt(&mut specification, containers);
     let network = Network::create(&specification)?;
     fault::step("network created");
     let all: Vec<&Link> = topology.links.iter().collect();
@@ -136,12 +135,13 @@ pub(crate) fn build(
 }
 
 /// Puts the networks of containers in the place of namespaces that would be made.
-fn adopt(specification: &mut NetworkSpec, containers: &Containers) {
-    for (node, network) in containers.networks() {
-        let position = specification.namespaces.iter().position(|it| it.name == node);
+pub(crate) fn adopt(specification: &mut NetworkSpec, containers: &[Arc<ContainerNode>]) {
+    for container in containers {
+        let mut namespaces = specification.namespaces.iter();
+        let position = namespaces.position(|it| it.name == container.name());
         specification
             .adopted
-            .extend(position.map(|position| (position, network)));
+            .extend(position.map(|position| (position, container.network())));
     }
 }
 

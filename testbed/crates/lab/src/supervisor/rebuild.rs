@@ -11,7 +11,8 @@ use futures::future::join_all;
 use crate::error::LabError;
 use crate::fault;
 use crate::supervisor::apply::Intended;
-use crate::supervisor::lab::Lab;
+use crate::supervisor::containers::{self, Provisions};
+use crate::supervisor::lab::{Lab, hosts_of};
 use crate::supervisor::links::Links;
 use crate::supervisor::splice::BoundPort;
 use crate::supervisor::{bring_up, doors, flap, network, tasks};
@@ -70,20 +71,31 @@ impl<'a> Parts<'a> {
 }
 
 impl Lab {
-    /// Makes and removes what the changes name. If that fails in the network, the lab is what it was; if a new node does
-    /// not start, it is there and stopped.
-    pub(crate) async fn rebuild(self: &Arc<Self>, intended: &Intended) -> Result<(), LabError> {
+    /// Makes and removes what the changes name; if that fails, the lab is what it was. Nothing runs in the new nodes yet,
+    /// whose published ports are returned.
+    pub(crate) async fn rebuild(
+        self: &Arc<Self>,
+        intended: &Intended,
+        provisions: &Provisions,
+    ) -> Result<Vec<BoundPort>, LabError> {
         let running = self.topology();
         let parts = Parts::of(&intended.changes, &running, &intended.topology);
         if parts.is_empty() {
-            return Ok(());
+            return Ok(Vec::new());
         }
         // What fails most often comes first, before anything is touched.
         let ports = doors::bind_ports(&parts.new_nodes).await?;
         self.prepare_for(&intended.topology)?;
+        let hosts = hosts_of(&intended.plan);
+        containers::hold_networks(self, &parts.new_nodes, provisions, &hosts).await?;
         let (lab, change) = (Arc::clone(self), intended.clone());
         let rewired = tokio::task::spawn_blocking(move || lab.rewire(&change)).await;
-        rewired.map_err(|error| LabError::Setting(format!("the network was not changed: {error}")))??;
+        let rewired = rewired
+            .unwrap_or_else(|error| Err(LabError::Setting(format!("the network was not changed: {error}"))));
+        if let Err(error) = rewired {
+            containers::let_go(self, &parts.new_nodes).await;
+            return Err(error);
+        }
         fault::step("network changed");
         for node in &parts.new_nodes {
             self.add_node(node);
@@ -98,7 +110,7 @@ impl Lab {
             self.warn(format!("a partition does not hold for new links: {error}"));
         }
         flap::start(self, new.iter().copied());
-        self.start_new(&parts.new_nodes, ports).await
+        Ok(ports)
     }
 
     /// From one network to the other. Blocks while the kernel works.
@@ -117,7 +129,7 @@ impl Lab {
             let (gone, _) = network::specification(&plan, &transition.gone, links)?;
             network.withdraw(&gone)?;
             fault::step("network withdrawn");
-            let connected = connect(
+            let connected = self.connect(
                 links,
                 &network,
                 (&intended.topology, &intended.plan),
@@ -125,12 +137,15 @@ impl Lab {
                 &parts.new_links,
             );
             if connected.is_err() {
+                for node in &parts.new_nodes {
+                    drop(network.remove_namespace(&node.name)); // unless it was not made
+                }
                 let forwarding = parts.forwarding.iter().map(|(node, forward)| (*node, !forward));
                 if let Err(error) = set_forwarding(&network, &forwarding.collect::<Vec<_>>()) {
                     self.warn(format!("what a node forwards could not be put back: {error}"));
                 }
                 let before = (&*running, &*plan);
-                let back = connect(links, &network, before, &transition.gone, &parts.gone_links);
+                let back = self.connect(links, &network, before, &transition.gone, &parts.gone_links);
                 if let Err(error) = back {
                     self.warn(format!("what was taken away could not be put back: {error}"));
                 }
@@ -146,6 +161,11 @@ impl Lab {
         if let Some(node) = self.running(name) {
             let _turn = node.turn.lock().await;
             for left in node.stop(GRACE).await {
+                self.warn(format!("node `{name}` is gone, but not all of it: {left}"));
+            }
+        }
+        if let Some(container) = self.forget_container(name) {
+            for left in containers::remove_node(self, container, GRACE).await {
                 self.warn(format!("node `{name}` is gone, but not all of it: {left}"));
             }
         }
@@ -172,14 +192,45 @@ impl Lab {
 
     /// Every node that runs learns what the names stand for now.
     pub(crate) async fn tell_hosts(&self) {
-        let (nodes, hosts) = (self.nodes(), self.hosts());
-        let told = join_all(nodes.iter().map(|node| node.set_hosts(hosts.clone()))).await;
-        for error in told.into_iter().filter_map(Result::err) {
+        let (nodes, containers, hosts) = (self.nodes(), self.containers(), self.hosts());
+        let native = join_all(nodes.iter().map(|node| node.set_hosts(hosts.clone())));
+        let containers = join_all(containers.iter().map(|node| node.set_hosts(hosts.clone())));
+        let (native, containers) = tokio::join!(native, containers);
+        for error in native.into_iter().chain(containers).filter_map(Result::err) {
             self.warn(error.to_string());
         }
     }
 
-    async fn start_new(self: &Arc<Self>, nodes: &[&Node], ports: Vec<BoundPort>) -> Result<(), LabError> {
+    /// Makes these network steps and hands these links to carriers; nothing of it stays if that fails.
+    fn connect(
+        &self,
+        links: &mut Links,
+        network: &Network,
+        (topology, plan): (&Topology, &Plan),
+        steps: &[Action],
+        new: &[&Link],
+    ) -> Result<(), LabError> {
+        links.choose(new.iter().copied())?;
+        let (mut spec, midpoints) = network::specification(plan, steps, links)?;
+        network::adopt(&mut spec, &self.containers());
+        network.extend(&spec)?;
+        fault::step("network extended");
+        let attached = links.attach(topology, network, midpoints, new);
+        if attached.is_err() {
+            for link in new {
+                drop(links.detach(network, &link.name));
+            }
+            drop(network.withdraw(&spec));
+        }
+        attached
+    }
+
+    /// Starts what runs in new nodes. One that does not start is there and stopped.
+    pub(crate) async fn start_new(
+        self: &Arc<Self>,
+        nodes: &[&Node],
+        ports: Vec<BoundPort>,
+    ) -> Result<(), LabError> {
         let started = async {
             doors::open_all(self, nodes, ports).await?;
             bring_up::start_nodes(self, nodes, None).await
@@ -195,28 +246,6 @@ impl Lab {
         fault::step("new nodes started");
         result
     }
-}
-
-/// Makes these network steps and hands these links to carriers; nothing of it stays if that fails.
-fn connect(
-    links: &mut Links,
-    network: &Network,
-    (topology, plan): (&Topology, &Plan),
-    steps: &[Action],
-    new: &[&Link],
-) -> Result<(), LabError> {
-    links.choose(new.iter().copied())?;
-    let (spec, midpoints) = network::specification(plan, steps, links)?;
-    network.extend(&spec)?;
-    fault::step("network extended");
-    let attached = links.attach(topology, network, midpoints, new);
-    if attached.is_err() {
-        for link in new {
-            drop(links.detach(network, &link.name));
-        }
-        drop(network.withdraw(&spec));
-    }
-    attached
 }
 
 fn set_forwarding(network: &Network, nodes: &[(&str, bool)]) -> Result<(), LabError> {

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::topology::{Impairment, Limits, Monitoring, NodeKind, PortMapping, Uplink};
+use crate::topology::{Impairment, Limits, Monitoring, Node, NodeKind, PortMapping, Uplink};
 use crate::units::{ByteSize, TimeSpan};
 
 /// One step from a running topology to the one wanted.
@@ -91,11 +91,36 @@ pub enum Change {
         /// The keys of the file that differ.
         keys: Vec<String>,
     },
+    /// A container is made from something else and started; its links stay, files that were written in it do not.
+    RemakeContainer {
+        /// The node that it is.
+        node: String,
+        /// The keys of the file that differ.
+        keys: Vec<String>,
+    },
     /// What means something to people and scenarios only.
     Labels {
         /// The node.
         node: String,
     },
+}
+
+impl Change {
+    /// What makes a node start with other settings, of which `keys` differ. A container is made from them, except for the
+    /// commands that run in it.
+    #[must_use]
+    pub fn restart(node: &Node, keys: &[&str]) -> Change {
+        let is_remade = node.driver.container().is_some() && keys.iter().any(|key| *key != "exec");
+        let (node, keys) = (
+            node.name.clone(),
+            keys.iter().map(|key| (*key).to_owned()).collect(),
+        );
+        if is_remade {
+            Change::RemakeContainer { node, keys }
+        } else {
+            Change::Restart { node, keys }
+        }
+    }
 }
 
 /// Something that differs and cannot be changed while the lab runs.
@@ -160,6 +185,13 @@ impl fmt::Display for Change {
             }
             Change::Restart { node, keys } => {
                 write!(formatter, "restart {node}: its {} differ", keys.join(", "))
+            }
+            Change::RemakeContainer { node, keys } => {
+                write!(
+                    formatter,
+                    "make the container of {node} anew: its {} differ",
+                    keys.join(", ")
+                )
             }
             Change::Labels { node } => write!(formatter, "labels of {node}"),
         }

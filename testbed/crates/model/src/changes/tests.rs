@@ -94,14 +94,7 @@ fn only_what_differs_is_a_step_and_the_mild_ones_come_first() {
 
 #[test]
 fn what_cannot_be_done_is_named_all_at_once_with_the_remedy() {
-    let reasons = refused(&[
-        ("name: lab", "name: lap\nseed: 9"),
-        (
-            "n2: { kind: dfaas }",
-            "n2: { kind: host, driver: docker, image: x }\n  n3: { kind: host, driver: docker, image: x }",
-        ),
-    ]);
-    let container = "a container comes and goes with the lab only; take the lab down, then `up` this file";
+    let reasons = refused(&[("name: lab", "name: lap\nseed: 9")]);
     assert_eq!(
         reasons,
         [
@@ -109,12 +102,45 @@ fn what_cannot_be_done_is_named_all_at_once_with_the_remedy() {
                 .to_owned(),
             "lab lab: its seed changes from 42 to 9, and with it all keys and random streams; take the lab down, then `up` this file"
                 .to_owned(),
-            format!("node n2: its `kind` differs, and {container}"),
-            format!("node n2: its `driver` differs, and {container}"),
-            "node n3: it is a container, which comes and goes with the lab only; take the lab down, then `up` this file"
-                .to_owned(),
         ]
     );
+}
+
+#[test]
+fn a_container_comes_and_goes_or_is_made_anew_or_only_starts_again() {
+    let container = |keys: &str| format!("n2: {{ kind: host, driver: docker, image: x{keys} }}");
+    let between = |before: &str, after: &str| {
+        let native = "n2: { kind: dfaas }";
+        let [before, after] = [before, after].map(|it| topology(&[(native, it)]));
+        steps(both(before, after))
+    };
+    let replaced = [
+        "remove link n2--s1",
+        "remove node n2",
+        "add node n2 (host)",
+        "add link n2--s1 (n2:eth0 to s1:n2)",
+    ];
+    assert_eq!(between("n2: { kind: host }", &container("")), replaced);
+    assert_eq!(between(&container(""), "n2: { kind: host }"), replaced);
+    // Its network is the runtime's.
+    assert_eq!(between(&container(""), &container(", oci_runtime: y")), replaced);
+    assert_eq!(
+        between(
+            &container(", env: { A: a }"),
+            &container("y, command: [z], exec: [w]")
+        ),
+        ["make the container of n2 anew: its image, command, env, exec differ"]
+    );
+    assert_eq!(
+        between(&container(""), &container(", exec: [w], pids: 9")),
+        ["limits of n2: none ⇒ pids 9", "restart n2: its exec differ"]
+    );
+    let two = format!(
+        "{}\n  n3: {{ kind: host, driver: docker, build: z }}",
+        container("")
+    );
+    assert_eq!(between(&container(""), &two), ["add node n3 (host)"]);
+    assert_eq!(between(&two, &container("")), ["remove node n3"]);
 }
 
 #[test]

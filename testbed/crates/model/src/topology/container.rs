@@ -36,6 +36,14 @@ impl Driver {
             Driver::Docker(settings) => Some(settings),
         }
     }
+
+    /// Who makes a node's network: nobody else for a native one; for a container an OCI runtime, perhaps with leave to
+    /// be replaced. Under another one the node is another one.
+    #[must_use]
+    pub(crate) fn network_maker(&self) -> Option<(Option<&str>, bool)> {
+        let settings = self.container()?;
+        Some((settings.oci_runtime.as_deref(), settings.fallback_privileged))
+    }
 }
 
 /// A container that is a node.
@@ -61,6 +69,31 @@ pub struct ContainerSettings {
     pub sysctls: IndexMap<String, String>,
     /// How its health is told, if not as the image says. The node is ready when it is healthy.
     pub health: Option<HealthCheck>,
+}
+
+impl ContainerSettings {
+    /// The keys of the file in which two differ, without those that decide who makes the network.
+    #[must_use]
+    pub(crate) fn differences(&self, other: &ContainerSettings) -> Vec<&'static str> {
+        let image = match (&self.image, &other.image) {
+            (ContainerImage::Folder(_), ContainerImage::Folder(_)) => "build",
+            _ => "image",
+        };
+        [
+            (image, self.image != other.image),
+            ("command", self.command != other.command),
+            ("privileged", self.privileged != other.privileged),
+            ("tmpfs", self.tmpfs != other.tmpfs),
+            ("devices", self.devices != other.devices),
+            ("capabilities", self.capabilities != other.capabilities),
+            ("sysctls", self.sysctls != other.sysctls),
+            ("health", self.health != other.health),
+        ]
+        .into_iter()
+        .filter(|(_, differs)| *differs)
+        .map(|(key, _)| key)
+        .collect()
+    }
 }
 
 /// Where a container's image comes from.

@@ -117,7 +117,7 @@ async fn apply(
     Json(wanted): Json<Topology>,
 ) -> Result<Json<Vec<Change>>, Refusal> {
     if query.dry_run {
-        return blocking(move || lab.changes(wanted)).await.map(Json);
+        return Ok(Json(lab.changes(wanted).await?));
     }
     let applying = tokio::spawn(async move { lab.apply(wanted).await });
     finished(applying.await)

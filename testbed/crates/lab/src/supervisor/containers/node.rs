@@ -1,6 +1,7 @@
 //! One node that is a container, while the lab runs.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -13,8 +14,8 @@ use tokio::time::{Instant, sleep};
 
 use crate::error::LabError;
 use crate::fault;
-use crate::supervisor::containers::prepare::{Runtime, make};
-use crate::supervisor::containers::{output, specification};
+use crate::supervisor::containers::provision::Provision;
+use crate::supervisor::containers::{output, specification, to_the_end};
 use crate::supervisor::lab::{Lab, lock};
 use crate::supervisor::services::ContainerInputs;
 
@@ -37,9 +38,10 @@ pub(crate) struct ContainerNode {
     container: NodeContainer,
     holder: Holder,
     /// The namespace that the holder keeps.
-    pub(super) network: Arc<OwnedFd>,
-    image: String,
-    runtime: Runtime,
+    network: Arc<OwnedFd>,
+    made_with: Mutex<Provision>,
+    /// The names that the lab has given it.
+    hosts: tokio::sync::Mutex<Vec<(IpAddr, String)>>,
     now: Arc<Mutex<Now>>,
 }
 
@@ -64,8 +66,9 @@ pub(super) struct Prepared {
     pub(super) container: String,
     pub(super) holder: Holder,
     pub(super) network: OwnedFd,
-    pub(super) image: String,
-    pub(super) runtime: Runtime,
+    pub(super) provision: Provision,
+    /// The names that the holder was started with.
+    pub(super) hosts: Vec<(IpAddr, String)>,
 }
 
 impl ContainerNode {
@@ -81,14 +84,34 @@ impl ContainerNode {
             container: engine.node(&prepared.container),
             holder: prepared.holder,
             network: Arc::new(prepared.network),
-            image: prepared.image,
-            runtime: prepared.runtime,
+            made_with: Mutex::new(prepared.provision),
+            hosts: tokio::sync::Mutex::new(prepared.hosts),
             now: Arc::new(Mutex::new(now)),
         }
     }
 
     pub(crate) fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Its network namespace.
+    pub(crate) fn network(&self) -> Arc<OwnedFd> {
+        Arc::clone(&self.network)
+    }
+
+    /// What it is made with when it is started the next time.
+    pub(crate) fn make_with(&self, provision: Provision) {
+        *lock(&self.made_with) = provision;
+    }
+
+    /// Tells it which names stand for which addresses, whether it runs or not.
+    pub(crate) async fn set_hosts(&self, hosts: Vec<(IpAddr, String)>) -> Result<(), LabError> {
+        let mut known = self.hosts.lock().await;
+        if *known != hosts {
+            self.engine.set_hosts(&self.holder.name, &known, &hosts).await?;
+            *known = hosts;
+        }
+        Ok(())
     }
 
     pub(crate) fn state(&self) -> NodeState {
@@ -209,9 +232,10 @@ impl ContainerNode {
             .container()
             .ok_or_else(|| self.error("it is no container".to_owned()))?;
         let environment = inputs.environment.clone();
-        let mut wanted = specification::container(lab.name(), node, settings, &self.runtime, environment);
+        let Provision { image, runtime } = lock(&self.made_with).clone();
+        let mut wanted = specification::container(lab.name(), node, settings, &runtime, environment);
         self.container.name().clone_into(&mut wanted.name);
-        wanted.image.clone_from(&self.image);
+        wanted.image = image;
         wanted.holder.clone_from(&self.holder.name);
         wanted.limits = specification::limits(&self.limits());
         let made_from = Some((wanted.clone(), inputs.clone()));
@@ -221,7 +245,7 @@ impl ContainerNode {
             return Ok(());
         }
         let this = Arc::clone(self);
-        make(lab, async move {
+        to_the_end(lab, async move {
             this.container.remove().await?;
             let container = this.engine.create_node(&wanted).await?;
             if !inputs.files.is_empty() {
@@ -344,6 +368,14 @@ impl ContainerNode {
         {
             tracing::warn!(node = self.name, %error, "a container does not stop and is removed as it is");
         }
+    }
+
+    /// Removes its container and then its network. Returns what is left, in words.
+    pub(super) async fn remove(&self) -> Vec<String> {
+        let container = self.container.remove().await;
+        let holder = self.engine.remove_container(&self.holder.name).await;
+        let left = [container, holder].into_iter().filter_map(Result::err);
+        left.map(|error| error.to_string()).collect()
     }
 
     fn error(&self, reason: String) -> LabError {

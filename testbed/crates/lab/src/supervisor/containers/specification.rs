@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use dfaas_docker::{ContainerSpec, Device, Health, Limits, Volume};
 use dfaas_model::{ContainerSettings, Node};
 
-use crate::supervisor::containers::prepare::Runtime;
+use crate::supervisor::containers::provision::Runtime;
 
 /// The container of a node, without its names and limits. `environment` is what the lab adds to the node's own.
 pub(super) fn container(
