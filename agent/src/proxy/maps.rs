@@ -8,8 +8,8 @@ use std::fmt::Write as _;
 /// A map file's entries.
 pub(super) type Entries = BTreeMap<String, String>;
 
-/// Every map file with its entries.
-pub(super) fn entries<'a>(paths: &'a MapPaths, desired: &Desired) -> [(&'a str, Entries); 4] {
+/// Every map file with its entries; limits only if they are `enforced`.
+pub(super) fn entries<'a>(paths: &'a MapPaths, desired: &Desired, enforced: bool) -> [(&'a str, Entries); 4] {
     // A function that only peers have is served 0 times a second here.
     let capacity = |name: &String| desired.functions.get(name).copied().unwrap_or(0).to_string();
     let capacities = desired
@@ -23,7 +23,8 @@ pub(super) fn entries<'a>(paths: &'a MapPaths, desired: &Desired) -> [(&'a str, 
         .peers
         .iter()
         .map(|(peer, known)| (peer.clone(), address(*known)));
-    let limits = desired.limits.iter().flat_map(|(peer, functions)| {
+    let limits = desired.limits.iter().filter(|_| enforced);
+    let limits = limits.flat_map(|(peer, functions)| {
         functions
             .iter()
             .map(move |(function, limit)| (format!("{peer}/{function}"), limit.to_string()))

@@ -6,7 +6,7 @@ use super::maps;
 use super::render::{MapPaths, render};
 use super::servers::{self, Parked};
 use super::socket::CommandSocket;
-use super::{Desired, NodeSettings, ProxyError, files};
+use super::{Desired, Mode, NodeSettings, ProxyError, files};
 use crate::strategy::{FunctionName, FunctionSample};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -131,12 +131,18 @@ impl Proxy {
     /// What brings HAProxy from one state to the other; nothing when only a reload can.
     fn commands(&self, applied: &Desired, desired: &Desired) -> Option<Vec<String>> {
         let mut commands = servers::commands(self.node.mode, applied, desired, &self.parked)?;
-        let old = maps::entries(&self.maps, applied);
-        let new = maps::entries(&self.maps, desired);
+        let old = self.map_entries(applied);
+        let new = self.map_entries(desired);
         for ((path, old), (_, new)) in old.iter().zip(&new) {
             commands.extend(maps::commands(path, old, new));
         }
         Some(commands)
+    }
+
+    /// Limits that are not enforced are in no map: HAProxy knows those maps only that its configuration names.
+    fn map_entries(&self, desired: &Desired) -> [(&str, maps::Entries); 4] {
+        let enforced = self.node.enforce_limits && self.node.mode == Mode::Overflow;
+        maps::entries(&self.maps, desired, enforced)
     }
 
     async fn change(
@@ -189,7 +195,7 @@ impl Proxy {
     }
 
     fn write_maps(&self, desired: &Desired) -> Result<(), ProxyError> {
-        for (path, entries) in maps::entries(&self.maps, desired) {
+        for (path, entries) in self.map_entries(desired) {
             files::replace(&PathBuf::from(path), &maps::text(&entries))?;
         }
         Ok(())

@@ -65,7 +65,7 @@ impl Node {
             "global\n    stats socket {} mode 660 level admin\n    maxconn 2000\n\
              defaults\n    mode http\n    timeout connect 5s\n    timeout client 60s\n    timeout server 60s\n\
              userlist dataplaneapi\n    user admin insecure-password admin\n\
-             frontend fe_main\n    bind {host}:{}\n    acl figlet path_beg /function/figlet\n\
+             frontend fe_main\n    bind {host}:{}\n    option idle-close-on-response\n    acl figlet path_beg /function/figlet\n\
              \x20   http-request track-sc1 dst_port table st_users_func_figlet if figlet\n    use_backend be_figlet if figlet\n\
              backend be_figlet\n    balance roundrobin\n    http-response set-header X-Server %s\n\
              \x20   server openfaas-local {host}:{} weight {weight}\n\

@@ -56,51 +56,28 @@ pub(crate) async fn sustain(address: SocketAddr, path: &'static str, rate: u32, 
 
 /// Status and X-Server of one answer; its text instead when it is not 200.
 async fn request(idle: &Idle, address: SocketAddr, path: &str) -> io::Result<(u16, String)> {
+    // A kept connection that breaks under a request counts as a failure: a client may repeat a GET then (RFC 9110, 9.2.2),
+    // but not a POST.
     let kept = idle.lock().await.pop();
-    if let Some(mut stream) = kept {
-        // A kept connection may have been closed by the server in the meantime, before it saw this request: HTTP
-        // (RFC 9110, 9.2.2) has the client repeat it then. Anything that was answered in part counts as a failure.
-        match exchange(&mut stream, path).await {
-            Err(Broken::BeforeAnswer) => {}
-            Err(Broken::InAnswer(error)) => return Err(error),
-            Ok((answer, keep)) => {
-                if keep {
-                    idle.lock().await.push(stream);
-                }
-                return Ok(answer);
-            }
-        }
-    }
-    let mut stream = BufReader::new(TcpStream::connect(address).await?);
-    match exchange(&mut stream, path).await {
-        Ok((answer, keep)) => {
-            if keep {
-                idle.lock().await.push(stream);
-            }
-            Ok(answer)
-        }
-        Err(Broken::BeforeAnswer) => Err(io::Error::other("closed without an answer")),
-        Err(Broken::InAnswer(error)) => Err(error),
-    }
-}
-
-enum Broken {
-    BeforeAnswer,
-    InAnswer(io::Error),
-}
-
-async fn exchange(stream: &mut BufReader<TcpStream>, path: &str) -> Result<((u16, String), bool), Broken> {
-    let request = format!("GET {path} HTTP/1.1\r\nHost: node\r\n\r\n");
-    let sent = stream.get_mut().write_all(request.as_bytes()).await;
-    let mut line = String::new();
-    let first = match sent {
-        Ok(()) => stream.read_line(&mut line).await,
-        Err(error) => Err(error),
+    let mut stream = match kept {
+        Some(stream) => stream,
+        None => BufReader::new(TcpStream::connect(address).await?),
     };
-    if !matches!(first, Ok(1..)) {
-        return Err(Broken::BeforeAnswer);
+    let (answer, keep) = exchange(&mut stream, path).await?;
+    if keep {
+        idle.lock().await.push(stream);
     }
-    answer(stream, &line).await.map_err(Broken::InAnswer)
+    Ok(answer)
+}
+
+async fn exchange(stream: &mut BufReader<TcpStream>, path: &str) -> io::Result<((u16, String), bool)> {
+    let request = format!("GET {path} HTTP/1.1\r\nHost: node\r\n\r\n");
+    stream.get_mut().write_all(request.as_bytes()).await?;
+    let mut line = String::new();
+    if stream.read_line(&mut line).await? == 0 {
+        return Err(io::Error::other("closed without an answer"));
+    }
+    answer(stream, &line).await
 }
 
 async fn answer(stream: &mut BufReader<TcpStream>, first: &str) -> io::Result<((u16, String), bool)> {

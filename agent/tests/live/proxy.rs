@@ -129,6 +129,14 @@ async fn limits_are_not_enforced_when_switched_off() {
     )
     .await;
     assert_eq!(outcome.total(&node.host().to_string()), 60, "{outcome:?}");
+
+    let reloads = node.haproxy.reloads();
+    let mut announced = desired(None);
+    for limit in [5, 7] {
+        announced.limits = one("n2", one("figlet", limit));
+        assert_eq!(node.proxy.apply(&announced).await.unwrap(), Change::None);
+    }
+    assert_eq!(node.haproxy.reloads(), reloads);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
