@@ -136,10 +136,10 @@ fn what_kept_a_run_from_its_end_is_said_everywhere() {
     let (_folder, path) = run_directory();
     fs::write(
         path.join("summary.json"),
-        "{\"schema\":1,\"verdict\":\"error\",\"validity\":\"degraded\",\"validity_reasons\":[\"link n2--s1 was late\"],\
+        "{\"schema\":1,\"verdict\":\"error\",\"validity\":\"degraded\",\"validity_reasons\":[\"cells/0/0: link n2--s1 was late\"],\
          \"error_kind\":\"interrupted\",\"error\":\"the user ended it\",\"cells\":[{\"params\":{},\"recalc_period\":5,\
          \"events\":[],\"repetitions\":[{\"seed\":3,\"directory\":\"cells/0/0\",\"error\":\"agent of n2 died\",\
-         \"events\":[{\"at\":3.0,\"achieved\":3.1,\"text\":\"kill n3\",\"error\":\"no such process\"}],\
+         \"validity_reasons\":[\"link n2--s1 was late\"],\"events\":[{\"at\":3.0,\"achieved\":3.1,\"text\":\"kill n3\",\"error\":\"no such process\"}],\
          \"expectations\":[{\"text\":\"latency p95\",\"metric\":\"latency\",\"of\":\"users-n1\",\"node\":null,\
          \"measured\":null,\"unit\":\"ms\",\"bound\":{\"at_most\":5.0},\"pass\":false,\"reason\":\"no answers\"}]}]}]}",
     )
@@ -164,6 +164,8 @@ fn what_kept_a_run_from_its_end_is_said_everywhere() {
     ] {
         assert!(html.contains(sentence), "{sentence}");
     }
+    let markdown = fs::read_to_string(path.join("summary.md")).unwrap();
+    assert_eq!(markdown.matches("link n2--s1 was late").count(), 1, "{markdown}");
     let junit = fs::read_to_string(path.join("junit.xml")).unwrap();
     assert!(
         junit.contains("tests=\"3\" failures=\"1\" errors=\"2\""),

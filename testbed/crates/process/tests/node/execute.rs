@@ -45,12 +45,11 @@ fn start(reference: &NodeReference, argv: &[&str]) -> Command {
         .arg(serde_json::to_string(reference).expect("a reference"))
         .args(argv);
     // Who runs the tests in the background of a script has them ignore SIGINT, which a caller hands on.
-    // SAFETY: system calls only.
+    // SAFETY: system calls only, and the default action is valid for each signal.
     unsafe {
         command.pre_exec(|| {
             for signal in [libc::SIGHUP, libc::SIGINT, libc::SIGTERM] {
-                // SAFETY: the default action is valid for each of them.
-                unsafe { libc::signal(signal, libc::SIG_DFL) };
+                libc::signal(signal, libc::SIG_DFL);
             }
             Ok(())
         })

@@ -89,7 +89,9 @@ fn take_summary(
     let repetitions = summary.cells.iter().flat_map(|cell| &cell.repetitions);
     let reasons = repetitions.flat_map(|repetition| &repetition.validity_reasons);
     for reason in summary.validity_reasons.iter().chain(reasons) {
-        if !run.reasons.contains(reason) {
+        // The summary's own say of which repetition they are.
+        let said = |known: &String| known == reason || known.ends_with(&format!(": {reason}"));
+        if !run.reasons.iter().any(said) {
             run.reasons.push(reason.clone());
         }
     }
