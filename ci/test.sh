@@ -86,11 +86,13 @@ else
 fi
 
 step "a scenario on containers"
-# The same expectations as natively, in three containers of the lite node image. Its base is made of this machine's own packages.
+# The same expectations as natively, in three containers of the lite node image, and the same rates. Its base is made of this
+# machine's own packages.
 if [ "$(id -u)" -eq 0 ] && docker version >/dev/null 2>&1; then
   if PROFILE=debug BASE=made PACKAGES="haproxy figlet" ci/node-image.sh >/dev/null 2>&1 &&
-    target/debug/dfaas-testbed run scenarios/ci/malicious-node.yaml --set T=2s --out "$runs/containers" \
-      --set defaults.dfaas.driver=docker --set defaults.dfaas.image=dfaas-node:lite; then
+    target/debug/dfaas-testbed run scenarios/paper/limit-in-enforced.yaml --out "$runs/containers" \
+      --set defaults.dfaas.driver=docker --set defaults.dfaas.image=dfaas-node:lite &&
+    ci/same-result.sh native "$runs/limit-in-enforced" containers "$runs/containers"; then
     passed=$((passed + 1))
   else
     echo "FAILED: a scenario on containers" >&2
