@@ -1,6 +1,6 @@
 #!/bin/bash
 # Whether runs know when they were disturbed: ci/sabotage.sh [SABOTAGED [CLEAN]] (20 and 30 when absent).
-# Sabotage is, in turn: processors kept busy, the supervisor stopped again and again, a link changed behind its back.
+# Each run takes its link down and up again itself, which must not be taken for sabotage. Sabotage is, in turn: processors kept busy, the supervisor stopped again and again, a link changed behind its back.
 # At least 95 % of the sabotaged runs must be flagged (DEGRADED or INVALID), and at most 1 in 30 clean ones (one at
 # least, so that a single bad moment of the machine is no failure).
 set -euo pipefail
@@ -46,6 +46,7 @@ one() {
   for child in "${children[@]}"; do wait "$child" 2>/dev/null || true; done
   children=()
   verdict=$(jq -r .validity "$out/summary.json")
+  [ "$(jq '.cells[0].repetitions[0].sentinel.events' "$out/summary.json")" -eq 2 ] || { echo "its link did not go down and up" >&2; return 1; }
   reason=$(jq -r '.validity_reasons | map(sub("^cells/[0-9/]*: "; "")) | join("; ")' "$out/summary.json")
 }
 

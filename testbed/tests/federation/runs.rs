@@ -13,6 +13,8 @@ topology: topology.yaml
 seed: 3
 load:
   - { name: users, from: user, to: n1, function: figlet, body: Hi, rate: 5/s, start: 0s, duration: 4s }
+events:
+  - { at: 1s, link: n2--s1, do: down, for: 1s }
 expect:
   - { metric: served_by, of: users, node: n1, at_least: RATE }
 ";
@@ -44,6 +46,10 @@ fn a_scenario_passes_or_fails_by_its_expectations() {
         summary["cells"][0]["repetitions"][0]["load"]["users"]["by_code"]["200"],
         20
     );
+    // The carrier that it took away itself is no sabotage. That the processors were busy may be said.
+    let sentinel = &summary["cells"][0]["repetitions"][0]["sentinel"];
+    assert_eq!(sentinel["events"], 2, "{sentinel}");
+    assert_eq!(sentinel["changed_links"], serde_json::json!([]));
     let page = std::fs::read_to_string(out.join("report.html")).unwrap();
     assert!(page.contains("<svg"), "the report has a figure");
 
