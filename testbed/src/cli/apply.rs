@@ -7,8 +7,9 @@ use crate::table::counted;
 
 /// Only what differs from the file the lab was started with (or last applied) is touched: nodes and links come and go;
 /// impairments of links, limits and labels of nodes change at once; a node whose functions, agent, platform, environment,
-/// volumes or commands differ is started again. What stays keeps its interfaces and addresses. What cannot be changed while the lab runs is refused before anything is touched. What `link`, `limits`
-/// and `node` have changed meanwhile stays, unless the file differs there.
+/// volumes or commands differ is started again, and a container made anew. What stays keeps its interfaces and addresses.
+/// What cannot be changed while the lab runs is refused before anything is touched. What `link`, `limits` and `node` have
+/// changed meanwhile stays, unless the file differs there.
 #[derive(Debug, Args)]
 pub(crate) struct ApplyArguments {
     #[command(flatten)]
