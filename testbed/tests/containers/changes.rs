@@ -81,7 +81,7 @@ fn containers_come_and_go_and_are_made_anew_by_a_changed_file() {
     inside(&lab, "echo x > /written");
     let said = lab.ok(&["apply", &anew]);
     assert!(
-        said.contains("remove node d\n") && said.contains("make the container of c anew: its env differ\n"),
+        said.contains("remove node d\n") && said.contains("make the container of c anew: other env\n"),
         "{said}"
     );
     assert_eq!(containers_of(&lab).len(), 2);

@@ -147,7 +147,7 @@ impl fmt::Display for Change {
             Change::AddNode { node, kind } => write!(formatter, "add node {node} ({kind})"),
             Change::AddLink { link, ends: [a, b] } => write!(formatter, "add link {link} ({a} to {b})"),
             Change::RemakeLink { link, keys } => {
-                write!(formatter, "make link {link} anew: its {} differ", keys.join(", "))
+                write!(formatter, "make link {link} anew: other {}", keys.join(", "))
             }
             Change::Link {
                 link,
@@ -184,12 +184,12 @@ impl fmt::Display for Change {
                 write!(formatter, "limits of {node}: {before} ⇒ {after}")
             }
             Change::Restart { node, keys } => {
-                write!(formatter, "restart {node}: its {} differ", keys.join(", "))
+                write!(formatter, "restart {node}: other {}", keys.join(", "))
             }
             Change::RemakeContainer { node, keys } => {
                 write!(
                     formatter,
-                    "make the container of {node} anew: its {} differ",
+                    "make the container of {node} anew: other {}",
                     keys.join(", ")
                 )
             }

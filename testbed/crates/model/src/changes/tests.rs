@@ -83,7 +83,7 @@ fn only_what_differs_is_a_step_and_the_mild_ones_come_first() {
         [
             "link n1--s1: → delay 5ms ⇒ delay 5ms, loss 1%",
             "limits of n1: cpus 0.5 ⇒ memory 1GiB",
-            "restart n1: its functions differ",
+            "restart n1: other functions",
         ]
     );
     assert_eq!(
@@ -129,11 +129,11 @@ fn a_container_comes_and_goes_or_is_made_anew_or_only_starts_again() {
             &container(", env: { A: a }"),
             &container("y, command: [z], exec: [w]")
         ),
-        ["make the container of n2 anew: its image, command, env, exec differ"]
+        ["make the container of n2 anew: other image, command, env, exec"]
     );
     assert_eq!(
         between(&container(""), &container(", exec: [w], pids: 9")),
-        ["limits of n2: none ⇒ pids 9", "restart n2: its exec differ"]
+        ["limits of n2: none ⇒ pids 9", "restart n2: other exec"]
     );
     let two = format!(
         "{}\n  n3: {{ kind: host, driver: docker, build: z }}",
@@ -190,7 +190,7 @@ fn what_is_fixed_about_an_interface_makes_its_link_anew() {
         "n2: { kind: dfaas }",
         "n2: { kind: dfaas, interfaces: { eth0: { mac: \"02:00:00:00:00:09\" } } }",
     )]);
-    assert_eq!(steps, ["make link n2--s1 anew: its interfaces differ"]);
+    assert_eq!(steps, ["make link n2--s1 anew: other interfaces"]);
 }
 
 #[test]
@@ -202,7 +202,7 @@ fn what_is_in_a_file_counts_and_not_its_name() {
     };
     let traces = ["time,delay\n0,1ms\n1,2ms\n", "time,delay\n0,1ms\n1,3ms\n"];
     let trace = "trace: link.csv";
-    assert_eq!(steps(trace, traces), ["make link n2--s1 anew: its trace differ"]);
+    assert_eq!(steps(trace, traces), ["make link n2--s1 anew: other trace"]);
     assert_eq!(steps(trace, [traces[0]; 2]), [""; 0]);
     let table = "delay: 9ms, jitter: 1ms, distribution_table: jitter.dist";
     let way = "delay 9ms, jitter 1ms, distribution table with other values";
@@ -226,7 +226,7 @@ fn nodes_and_links_come_and_go() {
             "remove node n2",
             "add node n3 (host)",
             "add link n3--s1 (n3:eth0 to s1:n3)",
-            "make link n1--s1 anew: its mtu differ",
+            "make link n1--s1 anew: other mtu",
         ]
     );
 }
