@@ -3,6 +3,7 @@
 mod clock;
 mod inputs;
 mod observe;
+mod pace;
 mod steps;
 mod strategy;
 
@@ -18,6 +19,7 @@ use crate::strategy::{
     Answers, FunctionName, NodeId, Peer, PeerAddress, RateMeter, Schedule, Strategy, View,
 };
 use clock::Clock;
+use pace::Pace;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,8 +40,10 @@ const FUNCTIONS_RETRY: Duration = Duration::from_millis(500);
 /// different functions, none must reload fifty times.
 const SHORT_RELOAD_PAUSE: Duration = Duration::from_millis(500);
 const LONG_RELOAD_PAUSE: Duration = Duration::from_secs(4);
-/// After this long without a reload the pause is short again.
-const CALM: Duration = Duration::from_secs(15);
+/// Least time between introductions, and what it grows to while peers keep coming: everyone hears each, and of fifty
+/// agents that start together much of the time went into hearing the same of the others again and again.
+const SHORT_INTRODUCTION_PAUSE: Duration = Duration::from_millis(500);
+const LONG_INTRODUCTION_PAUSE: Duration = Duration::from_secs(2);
 const FIRST_RETRY: Duration = Duration::from_millis(500);
 const LONGEST_RETRY: Duration = Duration::from_secs(15);
 
@@ -79,8 +83,7 @@ pub struct Controller {
     rates: BTreeMap<FunctionName, f64>,
     /// When to bring HAProxy into the desired state, if something changed.
     apply_at: Option<Instant>,
-    last_reload: Option<Instant>,
-    reload_pause: Duration,
+    reloads: Pace,
     retry_pause: Duration,
     last_failure: Option<String>,
     /// Why the strategy could not take its last step.
@@ -92,6 +95,7 @@ pub struct Controller {
     platform_failure: Option<String>,
     /// When to introduce this node to peers that have just come.
     introduce_at: Option<Instant>,
+    introductions: Pace,
     /// When to look at the connections, about which something is new.
     links_at: Option<Instant>,
     step1_duration: Duration,
@@ -118,8 +122,7 @@ impl Controller {
             neighbours: BTreeMap::new(),
             rates: BTreeMap::new(),
             apply_at: Some(now),
-            last_reload: None,
-            reload_pause: SHORT_RELOAD_PAUSE,
+            reloads: Pace::new(SHORT_RELOAD_PAUSE, LONG_RELOAD_PAUSE),
             retry_pause: FIRST_RETRY,
             last_failure: None,
             step_failure: None,
@@ -127,6 +130,7 @@ impl Controller {
             asked: JoinSet::new(),
             platform_failure: None,
             introduce_at: None,
+            introductions: Pace::new(SHORT_INTRODUCTION_PAUSE, LONG_INTRODUCTION_PAUSE),
             links_at: None,
             step1_duration: Duration::ZERO,
             parts,
@@ -165,10 +169,7 @@ impl Controller {
 
     /// Remembers that HAProxy's state is no longer the desired one.
     fn changed(&mut self) {
-        let soon = Instant::now() + GATHER;
-        let soon = self
-            .last_reload
-            .map_or(soon, |last| soon.max(last + self.reload_pause));
+        let soon = self.reloads.soonest(Instant::now() + GATHER);
         // A pending retry keeps its time.
         self.apply_at = Some(self.apply_at.map_or(soon, |at| at.min(soon)));
     }
@@ -213,7 +214,7 @@ impl Controller {
                 if let Some(counters) = counters {
                     self.meter.read_last(&counters.counts);
                 }
-                self.pace_reloads();
+                self.reloads.done(Instant::now());
                 self.parts.metrics.reloads.inc();
                 tracing::info!(
                     functions = self.functions.balanced.len(),
@@ -222,17 +223,6 @@ impl Controller {
                 );
             }
         }
-    }
-
-    fn pace_reloads(&mut self) {
-        let now = Instant::now();
-        let busy = self.last_reload.is_some_and(|last| now - last < CALM);
-        self.reload_pause = if busy {
-            (self.reload_pause * 2).min(LONG_RELOAD_PAUSE)
-        } else {
-            SHORT_RELOAD_PAUSE
-        };
-        self.last_reload = Some(now);
     }
 
     /// What the strategy sees at the moment.

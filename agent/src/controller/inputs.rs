@@ -20,7 +20,7 @@ impl Controller {
         self.choose_neighbours();
         // Newcomers learn this node's address now rather than up to a period later; the original waits.
         if newcomers > 0 && self.parts.strategy.compatibility == Compatibility::Ours {
-            self.introduce_at.get_or_insert(Instant::now() + GATHER);
+            self.introduce_soon();
         }
         self.changed();
     }
@@ -63,8 +63,13 @@ impl Controller {
             }
         }
         if newcomers > 0 && self.parts.strategy.neighbours != Neighbours::All {
-            self.introduce_at.get_or_insert(Instant::now() + GATHER);
+            self.introduce_soon();
         }
+    }
+
+    fn introduce_soon(&mut self) {
+        let soon = self.introductions.soonest(Instant::now() + GATHER);
+        self.introduce_at.get_or_insert(soon);
     }
 
     /// Repeats what this node says of itself, which newcomers have not heard.
@@ -72,6 +77,7 @@ impl Controller {
         self.introduce_at = None;
         let answers = Answers::default();
         let words = self.strategy.introduction(&self.view(&answers));
+        self.introductions.done(Instant::now());
         self.publish(words);
     }
 

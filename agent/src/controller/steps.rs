@@ -34,6 +34,10 @@ impl Controller {
                     tracing::info!("the strategy decides again");
                 }
                 self.log_decision();
+                if !words.is_empty() {
+                    // They say what newcomers wait for.
+                    self.introduce_at = None;
+                }
                 self.publish(words);
             }
             Err(reason) => {

@@ -5,7 +5,7 @@ use tokio::time::Instant;
 
 /// A new table entry is followed by a look-up after this, so that several entries share one.
 const SOON: Duration = Duration::from_secs(2);
-/// While entries keep coming the wait doubles from look-up to look-up, up to this: of fifty agents that start together,
+/// While entries keep coming the look-up waits for the last of them, up to this: of fifty agents that start together,
 /// each would ask again and again.
 const LATEST: Duration = Duration::from_secs(8);
 
@@ -13,9 +13,14 @@ const LATEST: Duration = Duration::from_secs(8);
 #[derive(Debug)]
 pub(super) struct Lookups {
     pause: Duration,
+    regular: Instant,
+    hastened: Option<Hastened>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Hastened {
     next: Instant,
-    soon: Duration,
-    hastened: bool,
+    latest: Instant,
 }
 
 impl Lookups {
@@ -23,33 +28,27 @@ impl Lookups {
     pub(super) fn new(pause: Duration, now: Instant) -> Self {
         Self {
             pause,
-            next: now + pause,
-            soon: SOON,
-            hastened: false,
+            regular: now + pause,
+            hastened: None,
         }
     }
 
     pub(super) fn next(&self) -> Instant {
-        self.next
+        self.hastened
+            .map_or(self.regular, |hastened| hastened.next.min(self.regular))
     }
 
     /// One begins.
     pub(super) fn begun(&mut self, now: Instant) {
-        self.soon = if self.hastened {
-            (self.soon * 2).min(LATEST)
-        } else {
-            SOON
-        };
-        self.hastened = false;
-        self.next = now + self.pause;
+        self.hastened = None;
+        self.regular = now + self.pause;
     }
 
     /// The table has a new entry.
     pub(super) fn hasten(&mut self, now: Instant) {
-        if now + self.soon < self.next {
-            self.next = now + self.soon;
-            self.hastened = true;
-        }
+        let latest = self.hastened.map_or(now + LATEST, |hastened| hastened.latest);
+        let next = latest.min(now + SOON);
+        self.hastened = Some(Hastened { next, latest });
     }
 }
 
@@ -58,23 +57,31 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_more_entries_come_the_longer_they_are_gathered() {
-        let mut now = Instant::now();
-        let mut lookups = Lookups::new(Duration::from_secs(60), now);
-        let mut pauses = Vec::new();
-        for _ in 0..4 {
+    fn entries_that_come_together_share_a_look_up() {
+        let (begin, second) = (Instant::now(), Duration::from_secs(1));
+        let mut lookups = Lookups::new(60 * second, begin);
+        lookups.hasten(begin);
+        assert_eq!(lookups.next(), begin + SOON);
+        lookups.hasten(begin + second);
+        assert_eq!(lookups.next(), begin + second + SOON, "it waits for another");
+        lookups.begun(lookups.next());
+        assert_eq!(
+            lookups.next(),
+            begin + second + SOON + 60 * second,
+            "nothing is new"
+        );
+    }
+
+    #[test]
+    fn entries_that_never_end_do_not_put_it_off_for_ever() {
+        let begin = Instant::now();
+        let mut lookups = Lookups::new(Duration::from_secs(60), begin);
+        let mut now = begin;
+        while now < lookups.next() {
             lookups.hasten(now);
-            lookups.hasten(now + Duration::from_millis(500));
-            pauses.push((lookups.next() - now).as_secs());
-            now = lookups.next();
-            lookups.begun(now);
+            now += Duration::from_millis(500);
         }
-        assert_eq!(pauses, [2, 4, 8, 8]);
-        assert_eq!(lookups.next() - now, Duration::from_secs(60), "nothing is new");
-        now = lookups.next();
-        lookups.begun(now);
-        lookups.hasten(now);
-        assert_eq!(lookups.next() - now, SOON);
+        assert_eq!(lookups.next(), begin + LATEST);
     }
 
     #[test]

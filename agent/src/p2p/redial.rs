@@ -10,7 +10,7 @@ const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// both would, and half of all connections would be for nothing.
 const FEW: usize = 8;
 /// How long the other waits, by the number of nodes: so many connections take their time.
-const PER_NODE: Duration = Duration::from_millis(50);
+const PER_NODE: Duration = Duration::from_millis(100);
 /// Short enough that all is well again within ten seconds of the network's return.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// An agent that was found otherwise and lost is dialled for this long: longer partitions are mended by the look-up.
