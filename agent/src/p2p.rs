@@ -11,6 +11,7 @@ mod mdns;
 mod ping;
 mod redial;
 mod rendezvous;
+mod returned;
 mod service;
 mod swarm;
 

@@ -8,6 +8,7 @@ use super::behaviour::Behaviour;
 use super::lookups::Lookups;
 use super::mdns::{self, Mdns};
 use super::redial::Redial;
+use super::returned::Returned;
 use super::{OverlayError, rendezvous, swarm};
 use crate::metrics::Metrics;
 use crate::strategy::{Compatibility, NodeId};
@@ -112,6 +113,7 @@ impl Overlay {
             topic,
             redial: Redial::new(&settings.bootstrap, own_id, settings.bootstrap_force, now),
             rendezvous: rendezvous::key(&settings.rendezvous),
+            returned: Returned::default(),
             lookups: Lookups::new(settings.lookup_pause, now),
             advertised: settings.advertised,
             compatibility: settings.compatibility,
@@ -195,6 +197,7 @@ struct Service {
     swarm: Swarm<Behaviour>,
     topic: IdentTopic,
     redial: Redial,
+    returned: Returned,
     rendezvous: RecordKey,
     lookups: Lookups,
     advertised: IpAddr,
@@ -215,13 +218,16 @@ struct Service {
 impl Service {
     async fn run(mut self, mut outgoing: mpsc::Receiver<Vec<u8>>, mut stopped: oneshot::Receiver<()>) {
         loop {
-            let redial_at = self.redial.next().unwrap_or_else(|| Instant::now() + IDLE);
+            let idle = Instant::now() + IDLE;
+            let redial_at = self.redial.next().unwrap_or(idle);
+            let part_at = self.returned.next().unwrap_or(idle);
             tokio::select! {
                 _ = &mut stopped => break,
                 event = self.swarm.select_next_some() => self.on_event(event),
                 Some(data) = outgoing.recv() => self.publish(data),
                 Some((peer, addresses)) = found(&mut self.mdns) => self.on_found(peer, addresses),
                 () = tokio::time::sleep_until(redial_at) => self.dial_bootstrap_nodes(),
+                () = tokio::time::sleep_until(part_at) => self.part_from_silent(),
                 () = tokio::time::sleep_until(self.lookups.next()) => self.look_up(),
             }
         }
@@ -258,6 +264,15 @@ impl Service {
                 continue;
             }
             self.dial(peer, addresses);
+        }
+    }
+
+    /// Gives agents that are back and say nothing a reason to begin anew.
+    fn part_from_silent(&mut self) {
+        for peer in self.returned.due(Instant::now()) {
+            tracing::info!(%peer, "connected again, but silent: connecting anew");
+            // One that has gone meanwhile is parted from already.
+            let _ = self.swarm.disconnect_peer_id(peer);
         }
     }
 

@@ -37,6 +37,7 @@ impl Service {
                 self.redial.connected(&peer_id);
                 if num_established.get() == 1 {
                     self.authors.connected(&peer_id);
+                    self.returned.connected(&peer_id, Instant::now());
                 }
                 self.note_address(peer_id, endpoint.get_remote_address());
             }
@@ -50,7 +51,11 @@ impl Service {
                 tracing::info!(peer = %peer_id, cause, "disconnected");
                 let addresses = self.addresses.remove(&peer_id).unwrap_or_default();
                 self.redial.disconnected(&peer_id, Instant::now());
+                self.returned.disconnected(&peer_id);
                 if self.subscribed.contains(&peer_id) {
+                    self.returned.lost(peer_id, Instant::now());
+                }
+                if self.returned.awaits(&peer_id) {
                     self.redial.lost(peer_id, addresses, Instant::now());
                 }
                 self.links.send_modify(|links| {
@@ -89,12 +94,16 @@ impl Service {
                 gossip.report_message_validation_result(&message_id, &propagation_source, acceptance);
             }
             GossipEvent::Subscribed { peer_id, .. } => {
+                self.returned.heard(&peer_id);
                 if self.subscribed.insert(peer_id) {
                     tracing::info!(peer = %peer_id, "agent found");
                     self.announce_peers();
                 }
             }
-            GossipEvent::Unsubscribed { peer_id, .. } => self.forget(peer_id),
+            GossipEvent::Unsubscribed { peer_id, .. } => {
+                self.returned.heard(&peer_id);
+                self.forget(peer_id);
+            }
             GossipEvent::SlowPeer { peer_id, .. } => {
                 tracing::warn!(peer = %peer_id, "peer is slow to take messages")
             }
