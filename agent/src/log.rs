@@ -1,13 +1,14 @@
 //! The log, on standard error.
 
 use dfaas_agent::config::{LogConfig, LogFormat};
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
-use tracing_subscriber::{EnvFilter, Layer, Registry, fmt, reload};
+use tracing_subscriber::{Layer, Registry, fmt, reload};
 
 /// Changes what is logged while the agent runs.
 pub(crate) struct Log {
-    filter: reload::Handle<EnvFilter, Registry>,
+    filter: reload::Handle<Targets, Registry>,
 }
 
 impl Log {
@@ -29,13 +30,19 @@ impl Log {
     }
 }
 
-fn filter(config: &LogConfig) -> EnvFilter {
-    // A first node without peers is no news; the Kademlia library warns of it.
-    EnvFilter::new(if config.debug {
-        "info,dfaas_agent=debug"
+/// By target alone: an `EnvFilter` would bring an engine for regular expressions, and keep it in memory.
+fn filter(config: &LogConfig) -> Targets {
+    if config.debug {
+        Targets::new()
+            .with_default(LevelFilter::INFO)
+            .with_target("dfaas_agent", LevelFilter::DEBUG)
     } else {
-        "warn,libp2p_kad=error,dfaas_agent=info"
-    })
+        Targets::new()
+            .with_default(LevelFilter::WARN)
+            .with_target("dfaas_agent", LevelFilter::INFO)
+            // A first node without peers is no news; the Kademlia library warns of it.
+            .with_target("libp2p_kad", LevelFilter::ERROR)
+    }
 }
 
 type Boxed<S> = Box<dyn Layer<S> + Send + Sync>;
