@@ -14,7 +14,7 @@ use crate::message::{self, End};
 use crate::namespace::{Namespace, Wanted, create_each};
 use crate::netlink::Request;
 use crate::offload::Features;
-use crate::spec::{BRIDGE, NamespaceRole, NamespaceSpec, NetworkSpec, VethSpec};
+use crate::spec::{BRIDGE, NamespaceRole, NamespaceSpec, NearEnd, NetworkSpec, VethSpec};
 use crate::sysctl;
 
 /// Pairs of interfaces asked for at once. Few, so that they are begun early; not one, because each exchange has its price.
@@ -113,6 +113,8 @@ pub(crate) fn build(site: Site<'_>, there: There, extra: &NamespaceSpec) -> Resu
         namespaces: &parts.namespaces,
         is_new: &is_new,
     };
+    network.raise_ends()?;
+    step("raised interfaces");
     network.set_offloads()?;
     step("switched off offloads");
     network.configure()?;
@@ -274,7 +276,9 @@ impl Built<'_> {
         Ok(())
     }
 
-    fn configure(&self) -> Result<(), NetnsError> {
+    /// Raises what nodes have. Before addresses are given: kernels before 6.8 take note of a carrier some time later, and report the
+    /// multicast groups of all addresses when they do so.
+    fn raise_ends(&self) -> Result<(), NetnsError> {
         let has_ipv6 = sysctl::kernel_has_ipv6();
         let mut requests = self.no_requests();
         for (position, namespace) in self.site.spec.namespaces.iter().enumerate() {
@@ -283,8 +287,7 @@ impl Built<'_> {
                 requests[position].push(message::set_up(LOOPBACK, "lo", true));
             }
         }
-        let ends = self.site.spec.links.iter().map(|link| &link.near);
-        for end in ends.filter(|end| !end.bridge_port) {
+        for end in self.ends_of_nodes() {
             let index = self.index(end.namespace, &end.interface);
             let requests = &mut requests[end.namespace];
             // A node that forwards has such an address: it is what it asks for a neighbour's hardware address with, on behalf of
@@ -293,9 +296,17 @@ impl Built<'_> {
                 requests.push(message::no_link_local(index, &end.interface));
             }
             requests.push(message::set_up(index, &end.interface, true));
+        }
+        self.execute_each(&requests)
+    }
+
+    fn configure(&self) -> Result<(), NetnsError> {
+        let mut requests = self.no_requests();
+        for end in self.ends_of_nodes() {
             // On 6.8 and newer this waits until the kernel has taken note of the carrier. It reports all multicast groups once more
             // when it does so, and must not do so after the bridges are raised: N reports would be flooded to N nodes.
-            requests.push(message::get_link(index, &end.interface));
+            let index = self.index(end.namespace, &end.interface);
+            requests[end.namespace].push(message::get_link(index, &end.interface));
         }
         for item in &self.site.spec.addresses {
             let index = self.index(item.namespace, &item.interface);
@@ -328,6 +339,11 @@ impl Built<'_> {
     fn new_bridges(&self) -> impl Iterator<Item = (usize, u32)> {
         let new = (0..self.namespaces.len()).filter(|position| self.is_new[*position]);
         new.filter_map(|position| Some((position, self.site.bridge(position)?)))
+    }
+
+    fn ends_of_nodes(&self) -> impl Iterator<Item = &NearEnd> {
+        let ends = self.site.spec.links.iter().map(|link| &link.near);
+        ends.filter(|end| !end.bridge_port)
     }
 
     fn no_requests(&self) -> Vec<Vec<Request>> {
