@@ -1,6 +1,7 @@
 #!/bin/bash
 # Whether runs know when they were disturbed: ci/sabotage.sh [SABOTAGED [CLEAN]] (20 and 30 when absent).
-# Each run takes its link down and up again itself, which must not be taken for sabotage. Sabotage is, in turn: processors kept busy, the supervisor stopped again and again, a link changed behind its back.
+# Each run takes its link down and up again itself, which must not be taken for sabotage. Sabotage is, in turn: processors
+# kept busy, the supervisor stopped again and again, a link changed behind its back.
 # At least 95 % of the sabotaged runs must be flagged (DEGRADED or INVALID), and at most 1 in 30 clean ones (one at
 # least, so that a single bad moment of the machine is no failure).
 set -euo pipefail

@@ -77,8 +77,8 @@ pub struct NearEnd {
     /// Whether it becomes a port of its switch's bridge.
     pub bridge_port: bool,
     /// Whether frames of up to 64 KiB may cross whole. Without it every frame has at most `mtu` bytes, as an effect on single
-    /// packets (loss, low rate, reorder) needs. Checksum offload stays on in both cases; segmentation of tunnels is always off,
-    /// because a packet socket cannot pass such frames on.
+    /// packets (loss, low rate, reorder) needs. Checksum offload stays on in both cases; segmentation of tunnels is always off
+    /// (of a switch's own traffic at its bridge), because a packet socket cannot pass such frames on.
     pub segmentation_offload: bool,
 }
 
