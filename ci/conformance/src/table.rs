@@ -53,11 +53,11 @@ fn number(value: f64) -> String {
     }
 }
 
-/// Prints rows as they come and remembers whether all are right.
+/// Prints rows as they come, and in the end those that are wrong once more.
 #[derive(Debug)]
 pub(crate) struct Table {
     right: usize,
-    wrong: usize,
+    wrong: Vec<String>,
     refused: usize,
 }
 
@@ -71,7 +71,7 @@ impl Table {
         );
         Table {
             right: 0,
-            wrong: 0,
+            wrong: Vec::new(),
             refused: 0,
         }
     }
@@ -85,34 +85,40 @@ impl Table {
                 println!("{:<22} not by this backend: {reason}", case.name);
             }
             Err(Refusal::Failed(reason)) => {
-                self.wrong += 1;
-                println!("{:<22} FAILED: {reason}", case.name);
+                let line = format!("{:<22} FAILED: {reason}", case.name);
+                println!("{line}");
+                self.wrong.push(line);
             }
         }
     }
 
     fn print(&mut self, case: &str, row: &Row) {
         let verdict = if row.is_right { "" } else { "   WRONG" };
-        *(if row.is_right {
-            &mut self.right
-        } else {
-            &mut self.wrong
-        }) += 1;
-        println!(
+        let line = format!(
             "{case:<22} {:<34} {:>16} {:>12}   {}{verdict}",
             row.what, row.asked, row.measured, row.allowed
         );
+        println!("{line}");
+        if row.is_right {
+            self.right += 1;
+        } else {
+            self.wrong.push(line);
+        }
     }
 
-    /// Prints the sum; the program's exit code.
+    /// Prints the sum and what is wrong; the program's exit code.
     pub(crate) fn end(self) -> ExitCode {
         let Table {
             right,
             wrong,
             refused,
         } = self;
-        println!("{right} right, {wrong} wrong, {refused} cases not by this backend");
+        println!(
+            "{right} right, {} wrong, {refused} cases not by this backend",
+            wrong.len()
+        );
+        wrong.iter().for_each(|line| println!("{line}"));
         // A table without a single row has not shown anything.
-        ExitCode::from(u8::from(wrong > 0 || right == 0))
+        ExitCode::from(u8::from(!wrong.is_empty() || right == 0))
     }
 }

@@ -68,6 +68,14 @@ impl Outcome {
         delays
     }
 
+    /// From the first datagram sent to the last, in seconds.
+    pub(crate) fn sending_took(&self) -> f64 {
+        match (self.sent.first(), self.sent.last()) {
+            (Some(first), Some(last)) => (*last - *first).as_secs_f64(),
+            _ => 0.0,
+        }
+    }
+
     /// For each datagram sent, whether it came.
     pub(crate) fn survived(&self) -> Vec<bool> {
         let mut survived = vec![false; self.sent.len()];

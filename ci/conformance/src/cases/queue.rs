@@ -32,11 +32,7 @@ fn flood(bench: &Bench, queue: &str) -> Result<Outcome, Refusal> {
 
 /// One packet is in transmission besides those that wait; another one may have gone while the flood came.
 fn depth(outcome: &Outcome, packets: f64) -> Vec<Row> {
-    let took = match (outcome.sent.first(), outcome.sent.last()) {
-        (Some(first), Some(last)) => (*last - *first).as_secs_f64(),
-        _ => 0.0,
-    };
-    let gone = (took / 0.008).ceil();
+    let gone = (outcome.sending_took() / 0.008).ceil();
     let longest = outcome.sorted_delays().last().copied().unwrap_or(f64::NAN);
     vec![
         Row::between(
