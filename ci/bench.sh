@@ -10,7 +10,7 @@ runs=${RUNS:-5}
 parts=" ${*:-labs linear mininet engine functions agent strategy} "
 
 ci/setup.sh
-cargo build --release --quiet --workspace --bins --examples
+cargo build --release --quiet --bins --examples
 testbed=$PWD/target/release/dfaas-testbed
 work=$(mktemp -d)
 export DFAAS_TESTBED_STATE=$work/state

@@ -5,5 +5,5 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 ci/setup.sh
-cargo build --release --quiet --workspace --bins
+cargo build --release --quiet --bins
 exec target/release/dfaas-testbed run scenarios/paper/cloudnet21-figure.yaml "$@"

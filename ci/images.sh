@@ -11,8 +11,6 @@ step() { printf '\n== %s (%d s)\n' "$1" "$SECONDS"; }
 
 step "three nodes under docker compose"
 ci/compose.sh
-step "nodes under testcontainers"
-ci/testcontainers.sh
 step "a node made by the playbook"
 ci/ansible.sh
 step "done"

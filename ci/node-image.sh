@@ -12,7 +12,7 @@ packages=${PACKAGES:-haproxy figlet tesseract-ocr}
 made=dfaas-testbed-tests/node-base:$(cksum <<<"$packages" | cut -d' ' -f1)
 profile=${PROFILE:-release}
 case $profile in
-  release) cargo build --release --quiet --workspace --bins ;;
+  release) cargo build --release --quiet --bins ;;
   debug) ;; # of the tests, which have built it
   *) echo "PROFILE is release or debug" >&2; exit 2 ;;
 esac

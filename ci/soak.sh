@@ -12,7 +12,7 @@ lives=${LIVES:-500}
 moments=${MOMENTS:-200}
 
 ci/setup.sh
-cargo build --release --quiet --workspace --bins
+cargo build --release --quiet --bins
 testbed=$PWD/target/release/dfaas-testbed
 
 if [ "${SCENARIOS:-1}" -ne 0 ]; then

@@ -1,5 +1,6 @@
 //! A node in a container, and what one asks it.
 
+use std::process::Command;
 use std::time::Duration;
 
 use testcontainers::core::{ExecCommand, IntoContainerPort, WaitFor};
@@ -8,14 +9,37 @@ use testcontainers::{ContainerAsync, ContainerRequest, GenericImage, ImageExt};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-/// HAProxy, the gateway, HAProxy's metrics.
+/// The port of HAProxy, where functions are called.
 pub const PROXY: u16 = 80;
+/// The port of the gateway.
 pub const GATEWAY: u16 = 8080;
+/// The port of HAProxy's metrics.
 pub const METRICS: u16 = 8405;
+/// What `ci/node-image.sh` makes.
+const IMAGE: (&str, &str) = ("dfaas-node", "lite");
 
-/// The image that `ci/node-image.sh` makes, with all ports published. On a network of the tests, since an engine may have none.
+/// Whether there is an engine with the image. If not, the reason is printed, and `DFAAS_REQUIRE` may forbid the skip.
+///
+/// # Panics
+/// If `DFAAS_REQUIRE` names `docker` and the image is missing.
+pub fn have_image() -> bool {
+    let image = format!("{}:{}", IMAGE.0, IMAGE.1);
+    let found = Command::new("docker").args(["image", "inspect", &image]).output();
+    let present = found.is_ok_and(|output| output.status.success());
+    if !present {
+        let required = std::env::var("DFAAS_REQUIRE").unwrap_or_default();
+        assert!(
+            !required.split(',').any(|it| it == "docker"),
+            "docker is required, but there is no image {image}"
+        );
+        eprintln!("skipped: no Docker engine with an image {image}, which ci/node-image.sh makes");
+    }
+    present
+}
+
+/// A container of the image, with all ports published. On a network of the tests, since an engine may have none.
 pub fn node(ready: WaitFor) -> ContainerRequest<GenericImage> {
-    GenericImage::new("dfaas-node", "lite")
+    GenericImage::new(IMAGE.0, IMAGE.1)
         .with_wait_for(ready)
         .with_exposed_port(PROXY.tcp())
         .with_exposed_port(GATEWAY.tcp())
@@ -27,6 +51,9 @@ pub fn node(ready: WaitFor) -> ContainerRequest<GenericImage> {
 }
 
 /// Starts a node and waits until the engine calls it healthy.
+///
+/// # Panics
+/// If it does not.
 pub async fn healthy(request: ContainerRequest<GenericImage>) -> ContainerAsync<GenericImage> {
     request.start().await.expect("a healthy node")
 }
@@ -34,12 +61,17 @@ pub async fn healthy(request: ContainerRequest<GenericImage>) -> ContainerAsync<
 /// What an HTTP server says.
 #[derive(Debug)]
 pub struct Answer {
+    /// The status code.
     pub status: u16,
+    /// Status line and headers.
     pub head: String,
+    /// What follows them.
     pub body: String,
 }
 
 impl Answer {
+    /// Takes an answer apart.
+    ///
     /// # Panics
     /// If `text` is not an HTTP answer.
     pub fn parse(text: &str) -> Self {
@@ -54,6 +86,9 @@ impl Answer {
 }
 
 /// Sends a request to a published port of the container; with a body it is a POST.
+///
+/// # Panics
+/// Without a whole HTTP answer.
 pub async fn ask(
     node: &ContainerAsync<GenericImage>,
     port: u16,
@@ -100,7 +135,10 @@ pub async fn call(node: &ContainerAsync<GenericImage>, function: &str, body: &st
     panic!("{function} does not answer {status}: {answer:?}")
 }
 
-/// Standard output of a command in the container, which must succeed.
+/// Standard output of a command in the container.
+///
+/// # Panics
+/// If the command fails.
 pub async fn inside(node: &ContainerAsync<GenericImage>, command: &str) -> String {
     let mut result = node
         .exec(ExecCommand::new(["bash", "-c", command]))
@@ -118,6 +156,9 @@ pub async fn inside(node: &ContainerAsync<GenericImage>, command: &str) -> Strin
 }
 
 /// What `docker logs` shows.
+///
+/// # Panics
+/// If the engine does not say.
 pub async fn logs(node: &ContainerAsync<GenericImage>) -> String {
     let stdout = node.stdout_to_vec().await.expect("logs");
     String::from_utf8_lossy(&stdout).into_owned()

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use dfaas_image_tests::{Answer, GATEWAY, METRICS, ask, call, healthy, inside, logs, node};
+use dfaas_image_tests::{Answer, GATEWAY, METRICS, ask, call, have_image, healthy, inside, logs, node};
 use testcontainers::ImageExt;
 use testcontainers::core::WaitFor;
 
@@ -11,6 +11,9 @@ const FUNCTIONS: &str = "/etc/dfaas/faas/functions.json";
 
 #[tokio::test]
 async fn a_node_serves_what_comes_with_it() {
+    if !have_image() {
+        return;
+    }
     let node = healthy(node(WaitFor::healthcheck())).await;
 
     let answer = call(&node, "figlet", "DFaaS", 200).await;
@@ -62,6 +65,9 @@ async fn a_node_serves_what_comes_with_it() {
 
 #[tokio::test]
 async fn functions_and_credentials_are_those_put_in() {
+    if !have_image() {
+        return;
+    }
     let functions =
         r#"[{"service": "echo", "image": "ghcr.io/openfaas/cat:latest", "labels": {"dfaas.maxrate": "5"}}]"#;
     let request = node(WaitFor::healthcheck())
@@ -88,6 +94,9 @@ async fn functions_and_credentials_are_those_put_in() {
 
 #[tokio::test]
 async fn an_agent_that_dies_comes_back() {
+    if !have_image() {
+        return;
+    }
     let node = healthy(node(WaitFor::healthcheck())).await;
     call(&node, "figlet", "DFaaS", 200).await;
     // There is no pgrep in the image.
@@ -113,6 +122,9 @@ async fn an_agent_that_dies_comes_back() {
 
 #[tokio::test]
 async fn a_bad_list_of_functions_is_said_in_the_logs() {
+    if !have_image() {
+        return;
+    }
     let request = node(WaitFor::message_on_stdout(FUNCTIONS)).with_copy_to(FUNCTIONS, b"[{]".to_vec());
     let node = healthy(request).await;
     assert!(
