@@ -22,6 +22,7 @@ const IMAGE: (&str, &str) = ("dfaas-node", "lite");
 ///
 /// # Panics
 /// If `DFAAS_REQUIRE` names `docker` and the image is missing.
+#[expect(clippy::print_stderr, reason = "whoever runs the tests is to read it")]
 pub fn have_image() -> bool {
     let image = format!("{}:{}", IMAGE.0, IMAGE.1);
     let found = Command::new("docker").args(["image", "inspect", &image]).output();
