@@ -69,7 +69,6 @@ async fn a_folder_becomes_an_image(engine: &Engine) {
     );
     let node =
         crate::fixture::Node::create(engine, "cat /word /file", |it| it.image.clone_from(&image)).await;
-    node.container.start().await.unwrap();
     assert_eq!(node.output().await, "hello\ncontent");
     node.remove(engine).await;
     let docker = bollard::Docker::connect_with_local_defaults().unwrap();
