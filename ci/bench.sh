@@ -148,9 +148,10 @@ if wanted agent; then
   printf '\nmessages of the overlay (target: written and read in 50 µs together, 3 peers of 3 functions)\n'
   target/release/examples/messages
 
-  printf '\nagents started at once on loopback addresses, everyone told of everyone, T = 5 s (targets with 50 peers: full tables within\n10 s, 15360 KiB resident, 1 %% of a core)\n'
-  target/release/examples/crowd target/release/dfaas-agent 3 20
-  target/release/examples/crowd target/release/dfaas-agent 51 20
+  printf '\nagents started at once on loopback addresses, everyone told of everyone (targets with 50 peers: full tables within 10 s,\n15360 KiB resident, 1 %% of a core); the period is 1m unless a user sets another one\n'
+  target/release/examples/crowd target/release/dfaas-agent 3 20 5s
+  target/release/examples/crowd target/release/dfaas-agent 51 60 1m
+  target/release/examples/crowd target/release/dfaas-agent 51 20 5s
 fi
 
 if wanted strategy; then

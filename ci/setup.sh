@@ -16,7 +16,7 @@ declare -A needed=(
   [qemu-system-x86_64]=qemu-system-x86 [busybox]=busybox-static                    # another kernel, for ci/vm.sh
   [prometheus]=prometheus [promtool]=prometheus [prometheus-node-exporter]=prometheus-node-exporter
   [tshark]=tshark                                                                  # to read captures in tests
-  [dockerd]=docker.io                                                              # nodes that are containers
+  [dockerd]=docker.io [docker-registry]=docker-registry                            # nodes that are containers, and where from
 )
 for part in "$@"; do
   case $part in
@@ -50,7 +50,7 @@ if [ ${#packages[@]} -gt 0 ]; then
     trap 'rm -f "$policy"' EXIT
   fi
   apt-get install -y -qq --no-install-recommends "${packages[@]}" >/dev/null
-  for service in haproxy prometheus prometheus-node-exporter; do
+  for service in haproxy prometheus prometheus-node-exporter docker-registry; do
     if [[ " ${packages[*]} " == *" $service "* ]] && [ -d /run/systemd/system ]; then
       systemctl disable --now "$service" >/dev/null 2>&1 || true
     fi

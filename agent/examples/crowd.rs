@@ -1,7 +1,8 @@
 //! Many agents started at once on loopback addresses: how long until all know each other and have heard each other,
 //! what memory and processor time each takes then. For `ci/bench.sh`.
 //!
-//! Usage: `crowd AGENT COUNT SECONDS`, with the agent's program and the seconds to watch.
+//! Usage: `crowd AGENT COUNT SECONDS PERIOD`, with the agent's program, the seconds to watch and the time between two
+//! recalculations, for example `5s`.
 
 #![expect(clippy::print_stdout, reason = "this is what it is for")]
 
@@ -23,15 +24,17 @@ type Outcome<T> = Result<T, Box<dyn Error>>;
 
 fn main() -> Outcome<()> {
     let mut words = std::env::args().skip(1);
-    let (Some(program), Some(count), Some(seconds)) = (words.next(), words.next(), words.next()) else {
-        return Err("usage: crowd AGENT COUNT SECONDS".into());
+    let (Some(program), Some(count), Some(seconds), Some(period)) =
+        (words.next(), words.next(), words.next(), words.next())
+    else {
+        return Err("usage: crowd AGENT COUNT SECONDS PERIOD".into());
     };
     let (count, watch) = (count.parse()?, Duration::from_secs(seconds.parse()?));
     let directory = std::env::temp_dir().join(format!("dfaas-crowd-{}", std::process::id()));
     let begun = Instant::now();
     let crowd = Crowd {
         agents: (0..count)
-            .map(|number| start(&program, number, count, &directory))
+            .map(|number| start(&program, &period, number, count, &directory))
             .collect::<Outcome<_>>()?,
     };
     let started = begun.elapsed();
@@ -91,7 +94,7 @@ fn identity(number: u8) -> Identity {
 }
 
 /// Everyone is told of everyone, as a lab does.
-fn start(program: &str, number: u8, count: u8, directory: &Path) -> Outcome<Child> {
+fn start(program: &str, period: &str, number: u8, count: u8, directory: &Path) -> Outcome<Child> {
     let directory = directory.join(number.to_string());
     fs::create_dir_all(&directory)?;
     let path = |name: &str| directory.join(name).to_string_lossy().into_owned();
@@ -112,7 +115,7 @@ fn start(program: &str, number: u8, count: u8, directory: &Path) -> Outcome<Chil
         ("AGENT_PRIVATE_KEY_FILE", path("key.pem")),
         ("AGENT_LISTEN", format!("/ip4/{host}/tcp/{OVERLAY_PORT}")),
         ("AGENT_BOOTSTRAP_NODES_LIST", others.join(",")),
-        ("AGENT_RECALC_PERIOD", "5s".to_owned()),
+        ("AGENT_RECALC_PERIOD", period.to_owned()),
         ("AGENT_HAPROXY_CONFIG_FILE", path("haproxy.cfg")),
         ("AGENT_HAPROXY_EXECUTABLE", String::new()),
         ("AGENT_HAPROXY_SOCK_PATH", path("admin.sock")),

@@ -3,6 +3,8 @@
 
 #[path = "containers/changes.rs"]
 mod changes;
+#[path = "containers/registry.rs"]
+mod registry;
 mod support;
 
 use std::io::Write;

@@ -1,5 +1,9 @@
-use clap::Args;
+use std::convert::Infallible;
 
+use clap::Args;
+use dfaas_control::{EventStream, Happening};
+
+use super::images::{ImageLines, spinner};
 use super::{LabChoice, Overrides, block_on, print, print_json};
 use crate::error::CliError;
 use crate::files;
@@ -26,13 +30,35 @@ pub(crate) struct ApplyArguments {
     json: bool,
 }
 
+/// Shows what is told of images, until it is dropped.
+async fn show_images(mut events: EventStream) -> Infallible {
+    let mut lines: Option<ImageLines> = None;
+    while let Ok(Some(event)) = events.next().await {
+        if let Happening::Image { image, text } = event.what {
+            let lines = lines.get_or_insert_with(|| ImageLines::on(spinner()));
+            lines.show(&image, &text);
+        }
+    }
+    // What became of the changes is told by the answer to them.
+    std::future::pending().await
+}
+
 pub(crate) fn run(arguments: &ApplyArguments) -> Result<u8, CliError> {
     let mut topology = files::topology(&arguments.file, &arguments.overrides.set)?;
     // The lab of the file, unless another one is named.
     let name = arguments.lab.lab.clone().unwrap_or_else(|| topology.name.clone());
     let (_, client) = dfaas_lab::connect(Some(&name))?;
     topology.name = name;
-    let changes = block_on(client.apply(&topology, arguments.dry_run))??;
+    let changes = block_on(async {
+        if arguments.dry_run {
+            return client.apply(&topology, true).await;
+        }
+        let events = client.events(None).await?;
+        tokio::select! {
+            changes = client.apply(&topology, false) => changes,
+            never = show_images(events) => match never {},
+        }
+    })??;
     if arguments.json {
         print_json(&changes)?;
         return Ok(0);

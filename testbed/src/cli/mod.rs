@@ -10,6 +10,7 @@ mod events;
 mod exec;
 mod functions;
 mod graph;
+mod images;
 mod init;
 mod inspect;
 mod invoke;

@@ -1,12 +1,12 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use clap::Args;
 use dfaas_lab::{LabRequest, Progress};
 use dfaas_model::{NodeKind, Topology};
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 
+use super::images::{ImageLines, spinner};
 use super::{Overrides, block_on, print, print_json};
 use crate::error::CliError;
 use crate::files;
@@ -84,19 +84,13 @@ pub(crate) struct ProgressLines {
     style: Style,
     spinner: ProgressBar,
     name_width: usize,
-    /// The image whose steps are being told.
-    image: Option<String>,
+    images: ImageLines,
 }
 
 impl ProgressLines {
     pub(crate) fn new(topology: &Topology) -> Self {
         let style = Style::for_stderr();
-        let spinner = ProgressBar::new_spinner(); // hides itself where stderr is no terminal
-        spinner.set_style(
-            ProgressStyle::with_template("  {spinner} {msg}")
-                .unwrap_or_else(|_| ProgressStyle::default_spinner()),
-        );
-        spinner.enable_steady_tick(Duration::from_millis(100));
+        let spinner = spinner();
         spinner.set_message("network");
         let longest = topology
             .nodes
@@ -105,9 +99,9 @@ impl ProgressLines {
             .map(|node| node.name.len());
         let lines = Self {
             style,
+            images: ImageLines::on(spinner.clone()),
             spinner,
             name_width: longest.max().unwrap_or(0).max("network".len()),
-            image: None,
         };
         lines.line(&format!(
             "{}   {}",
@@ -119,7 +113,7 @@ impl ProgressLines {
 
     pub(crate) fn show(&mut self, milestone: &Progress) {
         match milestone {
-            Progress::Image { image, text } => self.image(image, text),
+            Progress::Image { image, text } => self.images.show(image, text),
             Progress::Network {
                 namespaces,
                 links,
@@ -162,15 +156,6 @@ impl ProgressLines {
             }
             Progress::Failed { .. } => self.finish(),
         }
-    }
-
-    /// Pulling and building take minutes: every step on a terminal, one line elsewhere.
-    fn image(&mut self, image: &str, text: &str) {
-        if self.spinner.is_hidden() && self.image.as_deref() != Some(image) {
-            self.line(&format!("  … image {image}"));
-            self.image = Some(image.to_owned());
-        }
-        self.spinner.set_message(format!("image {image}: {text}"));
     }
 
     pub(crate) fn finish(&self) {

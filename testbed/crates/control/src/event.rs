@@ -99,6 +99,13 @@ pub enum Happening {
         /// Its link now.
         to: String,
     },
+    /// An image that a changed file needs is being pulled or built. Told twice a second at most.
+    Image {
+        /// The image, or the folder it is built from.
+        image: String,
+        /// One line.
+        text: String,
+    },
     /// A changed file has been applied.
     Applied {
         /// What it changed, one line each.

@@ -1,6 +1,7 @@
 //! A changed topology file is applied to a running lab: only what differs is touched.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use dfaas_control::Happening;
 use dfaas_docker::ImageProgress;
@@ -11,6 +12,9 @@ use crate::error::LabError;
 use crate::fault;
 use crate::supervisor::containers::{self, Provisions};
 use crate::supervisor::lab::Lab;
+
+/// How often it is told how far an image is.
+const BETWEEN_IMAGE_STEPS: Duration = Duration::from_millis(500);
 
 /// What a lab is meant to become, as it sees it: with all that it has chosen for what stays.
 #[derive(Debug, Clone)]
@@ -105,9 +109,7 @@ impl Lab {
         let stages = self.intended(wanted)?;
         fault::step("apply begun");
         let made: Vec<&Node> = stages.iter().flat_map(Intended::made_nodes).collect();
-        // For images that take long to come it is the supervisor's log that tells how far they are.
-        let mut report = |step: ImageProgress| tracing::info!(image = step.image, "{}", step.text);
-        let provisions = containers::provide(self, &made, &mut report).await?;
+        let provisions = containers::provide(self, &made, &mut self.tell_images()).await?;
         let mut changes = Vec::new();
         for stage in stages {
             self.take_steps(&stage, &provisions).await?;
@@ -118,6 +120,21 @@ impl Lab {
             changes: changes.iter().map(ToString::to_string).collect(),
         });
         Ok(changes)
+    }
+
+    /// Tells of images that are pulled or built: of each at once, and now and then how far it is. An engine reports every
+    /// part of every layer.
+    fn tell_images(&self) -> impl FnMut(ImageProgress) + Send {
+        let mut told: Option<(String, Instant)> = None;
+        move |ImageProgress { image, text }| {
+            let is_news = told
+                .as_ref()
+                .is_none_or(|(before, at)| *before != image || at.elapsed() >= BETWEEN_IMAGE_STEPS);
+            if is_news {
+                told = Some((image.clone(), Instant::now()));
+                self.events.tell(Happening::Image { image, text });
+            }
+        }
     }
 
     async fn take_steps(self: &Arc<Self>, stage: &Intended, provisions: &Provisions) -> Result<(), LabError> {
