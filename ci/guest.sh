@@ -31,9 +31,9 @@ if wanted conformance; then
 fi
 
 if wanted tests || wanted privileged; then
-  # The programs of the tests, as `cargo test --workspace` has built them: with fewer packages chosen, their dependencies would have
+  # The programs of the tests, as ci/test.sh has built them: with fewer packages chosen, their dependencies would have
   # other features and be built once more.
-  built=$(cargo test --quiet --workspace --no-run --message-format=json |
+  built=$(cargo test --quiet --workspace --tests --no-run --message-format=json |
     jq -r 'select(.executable != null and .target.kind == ["test"]) | "\(.target.name) \(.executable)"')
   program() { # target
     awk -v name="$1" '$1 == name { print $2 }' <<<"$built"

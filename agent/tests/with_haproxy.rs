@@ -8,29 +8,29 @@
     reason = "helpers of tests may panic and speak as tests do"
 )]
 
-#[path = "live/backend.rs"]
+#[path = "with_haproxy/backend.rs"]
 mod backend;
-#[path = "live/client.rs"]
+#[path = "with_haproxy/client.rs"]
 mod client;
-#[path = "live/dataplane.rs"]
+#[path = "with_haproxy/dataplane.rs"]
 mod dataplane;
-#[path = "live/faults.rs"]
+#[path = "with_haproxy/faults.rs"]
 mod faults;
-#[path = "live/federation.rs"]
+#[path = "with_haproxy/federation.rs"]
 mod federation;
-#[path = "live/haproxy.rs"]
+#[path = "with_haproxy/haproxy.rs"]
 mod haproxy;
-#[path = "live/keepalive.rs"]
+#[path = "with_haproxy/keepalive.rs"]
 mod keepalive;
-#[path = "live/learning.rs"]
+#[path = "with_haproxy/learning.rs"]
 mod learning;
-#[path = "live/node.rs"]
+#[path = "with_haproxy/node.rs"]
 mod node;
-#[path = "live/overlay.rs"]
+#[path = "with_haproxy/overlay.rs"]
 mod overlay;
-#[path = "live/proxy.rs"]
+#[path = "with_haproxy/proxy.rs"]
 mod proxy;
-#[path = "live/split.rs"]
+#[path = "with_haproxy/split.rs"]
 mod split;
-#[path = "live/steady.rs"]
+#[path = "with_haproxy/steady.rs"]
 mod steady;
