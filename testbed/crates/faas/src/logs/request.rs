@@ -107,12 +107,12 @@ pub(crate) async fn stream(
     loop {
         let newer = more.wait_for(|number| *number > next);
         let arrived = tokio::select! {
-            arrived = timeout_at(deadline, newer) => arrived.is_ok_and(|arrived| arrived.is_ok()),
-            () = parts.closed() => false,
+            arrived = timeout_at(deadline, newer) => arrived.ok().and_then(Result::ok).map(|number| *number),
+            () = parts.closed() => None,
         };
-        if !arrived {
+        let Some(arrived) = arrived else {
             return;
-        }
+        };
         for line in journal.read(request.since, next) {
             next = line.number + 1;
             let Some(encoded) = request.encode(&line) else {
@@ -122,16 +122,38 @@ pub(crate) async fn stream(
                 return;
             }
         }
-        next = next.max(*more.borrow());
+        // Not those that have come since: they were not among the lines read.
+        next = next.max(arrived);
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use jiff::Timestamp;
+    use std::sync::Arc;
+    use std::time::Duration;
 
-    use super::LogRequest;
+    use jiff::Timestamp;
+    use tokio::sync::mpsc;
+
+    use super::{LogRequest, stream};
     use crate::logs::Journal;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_follower_misses_no_line() {
+        const LINES: usize = 2000; // as many as are kept for sure
+        let journal = Arc::new(Journal::default());
+        let request = LogRequest::from_query(Some("name=a&follow=true"), Timestamp::now()).unwrap();
+        let (parts, mut lines) = mpsc::channel(16);
+        let patience = Duration::from_secs(10);
+        tokio::spawn(stream(request, journal.clone(), patience, parts));
+        let speaking = std::thread::spawn(move || (0..LINES).for_each(|it| journal.log(1, &it.to_string())));
+        for number in 0..LINES {
+            let line = lines.recv().await.expect("a line").unwrap();
+            let line = String::from_utf8(line.to_vec()).unwrap();
+            assert!(line.ends_with(&format!(" {number}\"}}\n")), "{number}: {line}");
+        }
+        speaking.join().unwrap();
+    }
 
     #[test]
     fn queries_are_read_as_the_original_reads_them() {
