@@ -148,7 +148,10 @@ impl StateDirectory {
         let path = self.path.join("supervisor.json");
         let text =
             serde_json::to_vec(&identity).map_err(|source| LabError::file("write", &path, source.into()))?;
-        std::fs::write(&path, text).map_err(|source| LabError::file("write", &path, source))
+        // Under another name first: others look at any moment, and shall not see half of it.
+        let new = self.path.join("supervisor.json.new");
+        let written = std::fs::write(&new, text).and_then(|()| std::fs::rename(&new, &path));
+        written.map_err(|source| LabError::file("write", &path, source))
     }
 
     /// Who supervises (or supervised) the lab; `None` when it ended before it could say.
