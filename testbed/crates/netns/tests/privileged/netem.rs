@@ -99,6 +99,11 @@ impl Link {
     }
 }
 
+/// Packets that the kernel has sent besides ours: it may look for a neighbour, and report multicast groups late.
+fn others(counters: &DirectionCounters, ours: u64) -> u64 {
+    counters.offered.packets - ours
+}
+
 #[test]
 fn losses_come_in_bursts() {
     let Some(_guard) = with_netem() else { return };
@@ -112,7 +117,9 @@ fn losses_come_in_bursts() {
     let link = Link::new(&KernelImpairment { loss, ..NOTHING() });
     let arrived = link.pass(2000).len() as u64;
     let counters = link.counters();
-    assert_eq!(counters.lost, 2000 - arrived, "{counters:?}");
+    let missing = 2000 - arrived;
+    let all = missing..=missing + others(&counters, 2000);
+    assert!(all.contains(&counters.lost), "{missing}: {counters:?}");
     // One standard deviation of the share is 3 % of all packets here, since losses are not independent.
     assert!((200..=800).contains(&counters.lost), "{counters:?}");
     link.close();
@@ -333,11 +340,8 @@ fn jitter_behind_a_rate_keeps_queue_and_loss_apart() {
     // 30 on average, with a standard deviation of 4.
     assert!((10..=50).contains(&counters.lost), "{counters:?}");
     assert!(counters.overflowed > 0, "{counters:?}");
-    assert_eq!(
-        arrived.len() as u64 + counters.lost + counters.overflowed,
-        60,
-        "{counters:?}"
-    );
+    let told = arrived.len() as u64 + counters.lost + counters.overflowed;
+    assert!((60..=60 + others(&counters, 60)).contains(&told), "{counters:?}");
     // The two parts change together, and nothing is left waiting.
     link.set(&NOTHING());
     assert_passes(&link.from, &link.to);
