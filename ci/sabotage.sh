@@ -3,8 +3,9 @@
 # Each run takes its link down and up again itself, which must not be taken for sabotage. Sabotage is, in turn: processors
 # kept busy, the supervisor stopped again and again, a link changed behind its back.
 # At least 95 % of the sabotaged runs must be flagged (DEGRADED or INVALID), and at most 1 in 30 clean ones (one at
-# least, so that a single bad moment of the machine is no failure). Clean is a run beside which a mere timer was in time: a
-# virtual machine whose processors are taken away by others disturbs runs itself, and they are right to say so.
+# least, so that a single bad moment of the machine is no failure). A clean run that says that it was late, and nothing else, is
+# not judged when a mere timer beside it was late too: a virtual machine whose processors are taken away by others disturbs runs
+# itself, and they are right to say so.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 sabotaged=${1:-20}
@@ -68,10 +69,10 @@ declare -A runs=() flagged=()
 for number in $(seq $((sabotaged + clean))); do
   if [ "$number" -le "$sabotaged" ]; then kind=${kinds[$(((number - 1) % 3))]}; else kind=nothing; fi
   one "$number" "$kind"
-  # A quarter of what a run allows.
-  if [ "$late" -gt 2 ]; then
+  # More than a quarter of what a run allows.
+  if [ "$late" -gt 2 ] && [[ $reason == "the link engine was late: "* && $reason != *"; "* ]]; then
     kind=machine
-    reason="a timer was late itself, $late times in a thousand${reason:+; $reason}"
+    reason+="; but so was a timer, $late times in a thousand"
   fi
   runs[$kind]=$((${runs[$kind]:-0} + 1))
   [ "$verdict" = valid ] || flagged[$kind]=$((${flagged[$kind]:-0} + 1))
@@ -87,7 +88,7 @@ done
 false_alarms=${flagged[nothing]:-0}
 printf '%-8s  %d of %d flagged\n' clean "$false_alarms" "${runs[nothing]:-0}"
 if [ "${runs[machine]:-0}" -gt 0 ]; then
-  printf '%-8s  %d of %d flagged, not judged: disturbed by the machine itself\n' machine "${flagged[machine]:-0}" "${runs[machine]}"
+  printf '%-8s  %d more flagged, not judged: the machine was late itself\n' machine "${runs[machine]}"
 fi
 allowed=$((clean / 30 > 1 ? clean / 30 : 1))
 [ $((caught * 100)) -ge $((sabotaged * 95)) ] && [ "$false_alarms" -le "$allowed" ]

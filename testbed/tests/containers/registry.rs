@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use crate::support::{have, text, wait_for};
+use crate::support::{Lab, have, text, wait_for};
 use crate::{IMAGE, SOCKET, alone, docker, engine, free_port, inside, single};
 
 /// A registry with nothing in it; it ends when it is dropped.
@@ -96,10 +96,19 @@ fn ask(method: &str, path: &str, body: Option<&Path>) {
     assert!(output.status.success() && !said.contains("errorDetail"), "{said}");
 }
 
+/// Has a verb take the lab's file, for which it must pull an image, and say so.
+fn pulls(lab: &Lab, verb: &str, image: &str, word: &str) {
+    let output = lab.run(&[verb, lab.file().to_str().unwrap()]);
+    let said = text(&output);
+    assert!(output.status.success(), "{said}");
+    assert!(said.contains(&format!("  … image {image}\n")), "{said}");
+    assert_eq!(inside(lab, "cat /word"), word);
+}
+
 #[test]
 fn images_that_are_not_there_are_pulled_and_that_is_told() {
     let has_registry = Command::new("docker-registry").arg("--version").output().is_ok();
-    if !docker() || !have("docker", has_registry) {
+    if !docker() || !have("registry", has_registry) {
         return;
     }
     let _alone = alone();
@@ -107,27 +116,12 @@ fn images_that_are_not_there_are_pulled_and_that_is_told() {
     let (first, second) = (registry.image("first"), registry.image("second"));
 
     let lab = single(&format!("image: '{first}', command: FOREVER"));
-    let up = lab.run(&["up", lab.file().to_str().unwrap()]);
-    assert!(up.status.success(), "{}", text(&up));
-    assert!(
-        text(&up).contains(&format!("  … image {first}\n")),
-        "{}",
-        text(&up)
-    );
-    assert_eq!(inside(&lab, "cat /word"), "first\n");
-
+    pulls(&lab, "up", &first, "first\n");
     let changed = std::fs::read_to_string(lab.file())
         .unwrap()
         .replace(&first, &second);
     std::fs::write(lab.file(), changed).unwrap();
-    let apply = lab.run(&["apply", lab.file().to_str().unwrap()]);
-    assert!(apply.status.success(), "{}", text(&apply));
-    assert!(
-        text(&apply).contains(&format!("  … image {second}\n")),
-        "{}",
-        text(&apply)
-    );
-    assert_eq!(inside(&lab, "cat /word"), "second\n");
+    pulls(&lab, "apply", &second, "second\n");
     lab.end();
     for image in [first, second] {
         ask("DELETE", &format!("images/{image}"), None);
