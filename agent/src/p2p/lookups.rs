@@ -7,7 +7,7 @@ use tokio::time::Instant;
 const SOON: Duration = Duration::from_secs(2);
 /// While entries keep coming the look-up waits for the last of them, up to this: of fifty agents that start together,
 /// each would ask again and again.
-const LATEST: Duration = Duration::from_secs(8);
+const LATEST: Duration = Duration::from_secs(4);
 
 /// The times of the look-ups.
 #[derive(Debug)]

