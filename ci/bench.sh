@@ -92,8 +92,9 @@ fi
 
 if wanted mininet; then
   printf '\nthe same star of 200 in Mininet (Linux bridge, no impairment; no target but to be faster)\n'
-  command -v mn >/dev/null || { [ "$(id -u)" -eq 0 ] && apt-get install -y -qq mininet >/dev/null 2>&1; } || true
-  if command -v mn >/dev/null; then
+  # Its switch of Linux bridges calls brctl; it belongs to the distribution's own Python, whichever is first in PATH.
+  command -v mn >/dev/null && command -v brctl >/dev/null || { [ "$(id -u)" -eq 0 ] && apt-get install -y -qq mininet bridge-utils >/dev/null 2>&1; } || true
+  if command -v mn >/dev/null && command -v brctl >/dev/null; then
     cat >"$work/star.py" <<'EOF'
 import time
 from mininet.net import Mininet
@@ -110,10 +111,10 @@ EOF
     for _ in 1 2 3; do
       star 200 >"$work/star.yaml"
       runs=1 up_and_down "ours" "$work/star.yaml"
-      printf '%-34s %s\n' "Mininet $(mn --version 2>&1)" "$(python3 "$work/star.py" 2>/dev/null || echo 'does not run here')"
+      printf '%-34s %s\n' "Mininet $(mn --version 2>&1)" "$(/usr/bin/python3 "$work/star.py" 2>"$work/log" || tail -1 "$work/log")"
     done
   else
-    echo "skipped: not installed (apt install mininet)"
+    echo "skipped: not installed (apt install mininet bridge-utils)"
   fi
 fi
 
