@@ -28,8 +28,9 @@ spread() { sort -g | awk '{ v[NR] = $1 / 1e6 } END { printf "median %8.1f ms   m
 # Times `up` and `down` of a topology file RUNS times, after one that does not count; `between` runs while the lab does.
 between() { :; }
 up_and_down() { # LABEL FILE
-  local ups=$work/ups downs=$work/downs begin middle end
+  local ups=$work/ups networks=$work/networks downs=$work/downs begin middle end
   : >"$ups"
+  : >"$networks"
   : >"$downs"
   for run in $(seq 0 "$runs"); do
     begin=$(now)
@@ -40,10 +41,14 @@ up_and_down() { # LABEL FILE
     "$testbed" down >/dev/null
     if [ "$run" -gt 0 ]; then
       echo $((middle - begin)) >>"$ups"
+      # As `up` says it: "✔ network  202 namespaces, 200 links (wire: 200)  0.3 s".
+      sed -n 's/.* network .* \([0-9.]*\) \(m\{0,1\}s\)$/\1 \2/p' "$work/log" |
+        awk '{ printf "%.0f\n", $1 * ($2 == "s" ? 1e9 : 1e6) }' >>"$networks"
       echo $(($(now) - end)) >>"$downs"
     fi
   done
   printf '%-34s up    %s\n' "$1" "$(spread <"$ups")"
+  printf '%-34s   network: %s\n' "" "$(spread <"$networks")"
   printf '%-34s down  %s\n' "" "$(spread <"$downs")"
 }
 
