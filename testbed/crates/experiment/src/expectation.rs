@@ -27,10 +27,30 @@ pub(crate) fn evaluate(
         of: expectation.of.clone(),
         node: expectation.node.clone(),
         measured,
+        mean: None,
         unit: expectation.metric.unit().to_owned(),
         bound: expectation.bound,
         pass: measured.is_some_and(|value| expectation.bound.holds(value)),
         reason,
+    }
+}
+
+/// Judges the expectations about means, when all repetitions of a cell have ended: `results` has those of each.
+pub(crate) fn judge_means(expectations: &[Expectation], results: &mut [&mut Vec<ExpectationResult>]) {
+    for (index, expectation) in expectations.iter().enumerate().filter(|(_, one)| one.of_mean) {
+        let of_all = results.iter_mut().filter_map(|one| one.get_mut(index));
+        let mut of_all: Vec<&mut ExpectationResult> = of_all.collect();
+        let values: Option<Vec<f64>> = of_all.iter().map(|one| one.measured).collect();
+        // One repetition without a value leaves no mean of all.
+        let values = values.filter(|values| !values.is_empty());
+        let mean = values.map(|values| values.iter().sum::<f64>() / values.len() as f64);
+        for one in &mut of_all {
+            one.mean = mean;
+            one.pass = mean.is_some_and(|mean| expectation.bound.holds(mean));
+            if mean.is_none() && one.reason.is_none() {
+                one.reason = Some("another repetition has no such value".to_owned());
+            }
+        }
     }
 }
 
@@ -166,6 +186,7 @@ mod tests {
             from: Duration::from_millis(from),
             to: to.map(Duration::from_millis),
             bound: Bound::AtLeast(0.0),
+            of_mean: false,
             text: "as written".to_owned(),
         }
     }
@@ -336,5 +357,37 @@ mod tests {
             assert_eq!((result.measured, result.pass), (None, false));
             assert_eq!(result.reason.as_deref(), Some(reason));
         }
+    }
+
+    #[test]
+    fn a_mean_is_that_of_all_repetitions_or_none() {
+        let asked = Expectation {
+            bound: Bound::AtLeast(15.0),
+            of_mean: true,
+            ..expectation(Metric::Rate, 0, None)
+        };
+        let result = |measured| ExpectationResult {
+            measured,
+            ..result(&asked, 0)
+        };
+        let judged = |values: [Option<f64>; 2]| {
+            let mut of_each = values.map(|value| vec![result(value)]);
+            judge_means(
+                std::slice::from_ref(&asked),
+                &mut of_each.iter_mut().collect::<Vec<_>>(),
+            );
+            of_each.map(|mut results| results.remove(0))
+        };
+        let [low, high] = judged([Some(10.0), Some(20.0)]);
+        assert_eq!((low.measured, low.mean, low.pass), (Some(10.0), Some(15.0), true));
+        assert_eq!((high.mean, high.pass), (Some(15.0), true));
+        let [low, high] = judged([Some(10.0), Some(19.9)]);
+        assert_eq!((low.pass, high.pass), (false, false));
+        let [some, none] = judged([Some(20.0), None]);
+        assert_eq!((some.mean, some.pass, none.pass), (None, false, false));
+        assert!(
+            some.reason
+                .is_some_and(|reason| reason.contains("another repetition"))
+        );
     }
 }

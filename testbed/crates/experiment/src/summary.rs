@@ -144,11 +144,14 @@ pub struct ExpectationResult {
     pub node: Option<String>,
     /// The value, in `unit`; absent when there was nothing to measure.
     pub measured: Option<f64>,
+    /// The mean of all repetitions of the cell, in `unit`, where that is judged; absent before the last one has ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mean: Option<f64>,
     /// `/s`, `%` or `ms`.
     pub unit: String,
     /// What was allowed, in `unit`.
     pub bound: Bound,
-    /// Whether the value is allowed.
+    /// Whether what is judged is allowed: the value, or the mean.
     pub pass: bool,
     /// Why there is no value.
     #[serde(default, skip_serializing_if = "Option::is_none")]

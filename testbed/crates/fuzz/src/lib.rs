@@ -21,7 +21,7 @@ pub enum Target {
     Topology,
     /// A scenario file, on a small topology.
     Scenario,
-    /// A trace of a link, in each of its forms.
+    /// A trace of a link, in each of its forms, or of requests.
     Trace,
     /// What the kernel answers over netlink.
     Netlink,
@@ -121,15 +121,18 @@ fn topology(input: &[u8]) {
     }
 }
 
+/// A lab for scenarios.
+const LAB: &str = "name: lab
+nodes: { a: { kind: client }, b: { kind: dfaas, functions: { figlet: { maxrate: 10 } } } }
+links: [ { endpoints: [a, b], delay: 5ms } ]
+";
+
 fn scenario(input: &[u8]) {
     let Ok(text) = std::str::from_utf8(input) else {
         return;
     };
-    let topology = "name: lab
-nodes: { a: { kind: client }, b: { kind: dfaas, functions: { figlet: { maxrate: 10 } } } }
-links: [ { endpoints: [a, b], delay: 5ms } ]
-";
-    let files = Files(&[("run.yaml", text), ("lab.yaml", topology)]);
+    let recorded = ("requests.csv", "time\n0\n5ms\n");
+    let files = Files(&[("run.yaml", text), ("lab.yaml", LAB), recorded]);
     if let Err(error) = load_scenario("run.yaml", &files, &[]) {
         drop(error.to_string());
     }
@@ -150,6 +153,13 @@ links: [ {{ endpoints: [a, b], trace: {name} }} ]
         if let Err(error) = load_topology("lab.yaml", &files, &[]) {
             drop(error.to_string());
         }
+    }
+    let scenario = "topology: lab.yaml
+load: [ { from: a, to: b, function: figlet, trace: requests.csv } ]
+";
+    let files = Files(&[("run.yaml", scenario), ("lab.yaml", LAB), ("requests.csv", text)]);
+    if let Err(error) = load_scenario("run.yaml", &files, &[]) {
+        drop(error.to_string());
     }
 }
 

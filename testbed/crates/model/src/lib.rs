@@ -28,8 +28,8 @@ pub use error::{Fault, ModelError, closest};
 pub use live::{limits_change, link_change};
 pub use plan::{Action, LinkEnd, Plan, PlannedInterface, PlannedNode, Service, Step, Transition, WIRE, plan};
 pub use scenario::{
-    Arrivals, Bound, Cell, Event, EventAction, Expectation, Experiment, Flow, Metric, NodeAction, Repetition,
-    Statistic, load_scenario,
+    Arrivals, Bound, Cell, Event, EventAction, Expectation, Experiment, Flow, Metric, NodeAction, RateStage,
+    Repetition, Statistic, load_scenario,
 };
 pub use schema::{scenario_schema, topology_schema};
 pub use topology::{

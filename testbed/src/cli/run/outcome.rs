@@ -32,8 +32,16 @@ fn verdict(summary: &Summary, style: Style) -> String {
         Verdict::Error => style.bad("ERROR"),
     };
     let mut text = format!("verdict    {word}    {met} of {} expectations\n", all.len());
+    // A mean is missed by all its repetitions at once.
+    let mut means = Vec::new();
     for missed in all.iter().filter(|it| !it.pass) {
-        let measured = match (missed.measured, &missed.reason) {
+        if let Some(mean) = missed.mean {
+            if means.contains(&(mean, &missed.text)) {
+                continue;
+            }
+            means.push((mean, &missed.text));
+        }
+        let measured = match (missed.mean.or(missed.measured), &missed.reason) {
             (Some(value), _) => format!("measured {value:.1}{}", missed.unit),
             (None, Some(reason)) => reason.clone(),
             (None, None) => "nothing to measure".to_owned(),

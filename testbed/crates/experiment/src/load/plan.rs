@@ -68,6 +68,13 @@ pub enum Arrivals {
     Stages {
         /// The stretches; what lies beyond the flow's duration is cut.
         stages: Vec<Stage>,
+        /// Key of the random stream of independent requests; absent when they are spread evenly.
+        seed: Option<u64>,
+    },
+    /// Recorded times.
+    Trace {
+        /// Distances from the flow's start, in order; what lies beyond the flow's duration is cut.
+        times: Vec<Duration>,
     },
 }
 

@@ -18,43 +18,74 @@ pub struct Schedule {
 
 #[derive(Debug)]
 enum Source {
-    Constant {
+    Rate {
         per_second: f64,
-        next: u64,
-    },
-    Poisson {
-        per_second: f64,
-        random: Box<ChaCha12Rng>,
-        seconds: f64,
+        counts: Counts,
     },
     Stages {
         stages: Vec<Stage>,
         current: usize,
         begins: Duration,
         sent_before: f64,
-        next: u64,
+        counts: Counts,
     },
+    Trace {
+        times: std::vec::IntoIter<Duration>,
+    },
+}
+
+/// How many requests the rate makes due before the next one: whole numbers, or the arrivals of a Poisson process of rate 1. Time is
+/// then stretched by the asked rate, which makes it one of that rate, constant or not (time change of a Poisson process).
+#[derive(Debug)]
+enum Counts {
+    Even(u64),
+    Poisson { random: Box<ChaCha12Rng>, sum: f64 },
+}
+
+impl Counts {
+    fn new(seed: Option<u64>) -> Counts {
+        seed.map_or(Counts::Even(0), |seed| Counts::Poisson {
+            random: Box::new(ChaCha12Rng::seed_from_u64(seed)),
+            sum: 0.0,
+        })
+    }
+
+    fn next(&mut self) -> f64 {
+        match self {
+            Counts::Even(next) => {
+                let count = *next as f64;
+                *next += 1;
+                count
+            }
+            Counts::Poisson { random, sum } => {
+                // Inverse transform sampling; 1 - u is in (0, 1], so the logarithm is finite.
+                let uniform: f64 = random.random();
+                *sum -= (1.0 - uniform).ln();
+                *sum
+            }
+        }
+    }
 }
 
 impl Schedule {
     /// The send times of `arrivals` that lie before `duration`. Rates that are not above zero give none.
     pub fn new(arrivals: &Arrivals, duration: Duration) -> Schedule {
+        let rate = |per_second: f64, seed: Option<u64>| Source::Rate {
+            per_second,
+            counts: Counts::new(seed),
+        };
         let source = match arrivals {
-            Arrivals::Constant { per_second } => Source::Constant {
-                per_second: *per_second,
-                next: 0,
-            },
-            Arrivals::Poisson { per_second, seed } => Source::Poisson {
-                per_second: *per_second,
-                random: Box::new(ChaCha12Rng::seed_from_u64(*seed)),
-                seconds: 0.0,
-            },
-            Arrivals::Stages { stages } => Source::Stages {
+            Arrivals::Constant { per_second } => rate(*per_second, None),
+            Arrivals::Poisson { per_second, seed } => rate(*per_second, Some(*seed)),
+            Arrivals::Stages { stages, seed } => Source::Stages {
                 stages: stages.clone(),
                 current: 0,
                 begins: Duration::ZERO,
                 sent_before: 0.0,
-                next: 0,
+                counts: Counts::new(*seed),
+            },
+            Arrivals::Trace { times } => Source::Trace {
+                times: times.clone().into_iter(),
             },
         };
         Schedule { duration, source }
@@ -66,41 +97,28 @@ impl Iterator for Schedule {
 
     fn next(&mut self) -> Option<Duration> {
         let due = match &mut self.source {
-            Source::Constant { per_second, next } => {
-                let nanoseconds = whole_nanoseconds(*next as f64 * NANOSECONDS / *per_second)?;
-                *next += 1;
-                nanoseconds
-            }
-            Source::Poisson {
-                per_second,
-                random,
-                seconds,
-            } => {
-                // Inverse transform sampling; 1 - u is in (0, 1], so the logarithm is finite.
-                let uniform: f64 = random.random();
-                *seconds -= (1.0 - uniform).ln() / *per_second;
-                whole_nanoseconds(*seconds * NANOSECONDS)?
+            Source::Rate { per_second, counts } => {
+                whole_nanoseconds(counts.next() * NANOSECONDS / *per_second)?
             }
             Source::Stages {
                 stages,
                 current,
                 begins,
                 sent_before,
-                next,
-            } => loop {
-                let stage = stages.get(*current)?;
-                match seconds_into(stage, *next as f64 - *sent_before) {
-                    Some(seconds) => {
-                        *next += 1;
+                counts,
+            } => {
+                let count = counts.next();
+                loop {
+                    let stage = stages.get(*current)?;
+                    if let Some(seconds) = seconds_into(stage, count - *sent_before) {
                         break *begins + whole_nanoseconds(seconds * NANOSECONDS)?;
                     }
-                    None => {
-                        *sent_before += area(stage);
-                        *begins += stage.duration;
-                        *current += 1;
-                    }
+                    *sent_before += area(stage);
+                    *begins += stage.duration;
+                    *current += 1;
                 }
-            },
+            }
+            Source::Trace { times } => times.next()?,
         };
         (due < self.duration).then_some(due)
     }
@@ -213,6 +231,7 @@ mod tests {
         let times = due(
             Arrivals::Stages {
                 stages: vec![stage(0.0, 100.0, 10), stage(100.0, 100.0, 5), stage(0.0, 0.0, 5)],
+                seed: None,
             },
             20,
         );
@@ -230,13 +249,54 @@ mod tests {
     }
 
     #[test]
+    fn independent_requests_follow_a_rate_that_changes() {
+        let stage = |from, to, seconds| Stage {
+            from,
+            to,
+            duration: Duration::from_secs(seconds),
+        };
+        let arrivals = |seed| Arrivals::Stages {
+            stages: vec![stage(0.0, 200.0, 100), stage(0.0, 0.0, 0), stage(50.0, 50.0, 100)],
+            seed: Some(seed),
+        };
+        let times = due(arrivals(3), 300);
+        let count = |from: f64, to: f64| {
+            let within = times
+                .iter()
+                .filter(|time| (from..to).contains(&time.as_secs_f64()));
+            within.count() as f64
+        };
+        // The count is Poisson distributed, so four times its root is a bound that one seed in 16,000 misses.
+        for (from, to, expected) in [
+            (0.0, 50.0, 2_500.0),
+            (50.0, 100.0, 7_500.0),
+            (100.0, 200.0, 5_000.0),
+        ] {
+            let off = count(from, to) - expected;
+            assert!(off.abs() < 4.0 * f64::sqrt(expected), "{from} to {to} s: {off}");
+        }
+        assert!(times.iter().all(|time| *time < Duration::from_secs(200)));
+        assert!(times.windows(2).all(|pair| pair[0] <= pair[1]));
+        assert_eq!(times, due(arrivals(3), 300));
+        assert_ne!(times, due(arrivals(4), 300));
+    }
+
+    #[test]
+    fn recorded_times_are_kept() {
+        let times: Vec<Duration> = [0, 3, 3, 950, 2_000].map(Duration::from_millis).into();
+        let arrivals = Arrivals::Trace { times: times.clone() };
+        assert_eq!(due(arrivals.clone(), 3), times);
+        assert_eq!(due(arrivals, 2), times[..4], "the end is not part of it");
+    }
+
+    #[test]
     fn what_lies_beyond_the_duration_is_cut_and_a_zero_rate_sends_nothing() {
         let stages = vec![Stage {
             from: 10.0,
             to: 10.0,
             duration: Duration::from_secs(10),
         }];
-        assert_eq!(due(Arrivals::Stages { stages }, 3).len(), 30);
+        assert_eq!(due(Arrivals::Stages { stages, seed: None }, 3).len(), 30);
         assert_eq!(due(Arrivals::Constant { per_second: 0.0 }, 3).len(), 0);
         assert_eq!(
             due(

@@ -37,6 +37,8 @@ pub(super) struct Setting<'a> {
     pub(super) cell: &'a Cell,
     pub(super) names: &'a Names,
     pub(super) position: Position,
+    /// That of the repetition.
+    pub(super) seed: u64,
     pub(super) factory: &'a dyn LabFactory,
     pub(super) observer: &'a dyn Observer,
     pub(super) lab: &'a RunningLab,
@@ -67,7 +69,7 @@ pub(super) async fn drive(
         kind: FailureKind::Load,
         text,
     };
-    let mut loads = match divide(&setting.cell.flows, setting.lab) {
+    let mut loads = match divide(&setting.cell.flows, setting.lab, setting.seed) {
         Ok(loads) => loads,
         Err(text) => {
             return Ok(Driven {

@@ -1,7 +1,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use dfaas_agent_api::headers::{FORWARDED_TO, NODE_ID, SERVER};
-use dfaas_model::{Arrivals, Flow};
+use dfaas_model::{Arrivals, Flow, RateStage};
 use indexmap::IndexMap;
 
 use crate::factory::RunningLab;
@@ -25,7 +25,7 @@ pub(super) struct ClientLoad {
 /// Checks that all flows can be sent, before there is a lab.
 pub(super) fn check(flows: &[Flow]) -> Result<(), LoadError> {
     let anywhere = IpAddr::from([127, 0, 0, 1]);
-    let flows = flows.iter().map(|flow| load_flow(flow, anywhere)).collect();
+    let flows = flows.iter().map(|flow| load_flow(flow, anywhere, 0)).collect();
     load::check(&LoadPlan {
         start_unix_nanoseconds: 0,
         in_flight_limit: 1,
@@ -33,11 +33,11 @@ pub(super) fn check(flows: &[Flow]) -> Result<(), LoadError> {
     })
 }
 
-/// Divides a cell's flows among their client nodes. The start time is filled in later.
+/// Divides a cell's flows among their client nodes. `seed` is that of the repetition. The start time is filled in later.
 ///
 /// # Errors
 /// One sentence when a flow goes to a node of which the lab knows no address.
-pub(super) fn divide(flows: &[Flow], lab: &RunningLab) -> Result<Vec<ClientLoad>, String> {
+pub(super) fn divide(flows: &[Flow], lab: &RunningLab, seed: u64) -> Result<Vec<ClientLoad>, String> {
     let mut clients: IndexMap<&str, ClientLoad> = IndexMap::new();
     for (index, flow) in flows.iter().enumerate() {
         let address = lab
@@ -54,7 +54,7 @@ pub(super) fn divide(flows: &[Flow], lab: &RunningLab) -> Result<Vec<ClientLoad>
             },
         });
         client.flows.push(index);
-        client.plan.flows.push(load_flow(flow, *address));
+        client.plan.flows.push(load_flow(flow, *address, seed));
     }
     Ok(clients.into_values().collect())
 }
@@ -72,7 +72,7 @@ pub(super) fn authority(address: IpAddr, port: u16) -> String {
     }
 }
 
-fn load_flow(flow: &Flow, address: IpAddr) -> LoadFlow {
+fn load_flow(flow: &Flow, address: IpAddr, seed: u64) -> LoadFlow {
     LoadFlow {
         name: flow.name.clone(),
         target: SocketAddr::new(address, flow.port),
@@ -87,7 +87,7 @@ fn load_flow(flow: &Flow, address: IpAddr) -> LoadFlow {
         body: flow.body.clone(),
         start: flow.start,
         duration: flow.duration,
-        arrivals: arrivals(&flow.arrivals),
+        arrivals: arrivals(flow, seed),
         timeout: flow.timeout,
         max_connections: None,
         recorded_headers: [SERVER, NODE_ID, FORWARDED_TO, PLATFORM_DURATION]
@@ -96,10 +96,39 @@ fn load_flow(flow: &Flow, address: IpAddr) -> LoadFlow {
     }
 }
 
-fn arrivals(arrivals: &Arrivals) -> load::Arrivals {
-    match arrivals {
+/// `seed` is that of the repetition: each has its own times, and each flow too.
+fn arrivals(flow: &Flow, seed: u64) -> load::Arrivals {
+    let seed = seed ^ fnv1a(&flow.name);
+    match &flow.arrivals {
         Arrivals::Constant { per_second } => load::Arrivals::Constant {
             per_second: *per_second,
         },
+        Arrivals::Poisson { per_second } => load::Arrivals::Poisson {
+            per_second: *per_second,
+            seed,
+        },
+        Arrivals::Stages { stages, poisson } => load::Arrivals::Stages {
+            stages: stages.iter().map(stage).collect(),
+            seed: poisson.then_some(seed),
+        },
+        Arrivals::Trace { times } => load::Arrivals::Trace {
+            times: times.to_vec(),
+        },
     }
+}
+
+fn stage(stage: &RateStage) -> load::Stage {
+    load::Stage {
+        from: stage.from,
+        to: stage.to,
+        duration: stage.duration,
+    }
+}
+
+/// FNV-1a with 64 bits (draft-eastlake-fnv): a flow's times depend on its name, not on which other flows there are.
+fn fnv1a(text: &str) -> u64 {
+    let bytes = text.bytes();
+    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    })
 }

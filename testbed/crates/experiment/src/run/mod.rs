@@ -11,12 +11,13 @@ mod start_time;
 
 use std::path::PathBuf;
 
-use dfaas_model::Experiment;
+use dfaas_model::{Cell, Experiment};
 use jiff::Timestamp;
 use tokio::sync::watch;
 
 use crate::description::Description;
 use crate::error::ExperimentError;
+use crate::expectation::judge_means;
 use crate::factory::LabFactory;
 use crate::files::{create_directory, write_json, write_text};
 use crate::observer::{Observer, Position};
@@ -118,8 +119,21 @@ async fn run_cells(
                 (Ok(()), None) => {}
             }
         }
+        conclude_cell(cell, &mut summary.cells[index].repetitions);
     }
     Ok(Ended::Complete)
+}
+
+/// Judges what is about all repetitions of a cell together.
+fn conclude_cell(cell: &Cell, repetitions: &mut [RepetitionSummary]) {
+    let results = repetitions.iter_mut().map(|one| &mut one.expectations);
+    judge_means(&cell.expectations, &mut results.collect::<Vec<_>>());
+    for repetition in repetitions {
+        let met = repetition.expectations.iter().all(|one| one.pass);
+        if repetition.verdict == Verdict::Pass && !met {
+            repetition.verdict = Verdict::Fail;
+        }
+    }
 }
 
 /// Finds what would keep the run from its end before anything is started.

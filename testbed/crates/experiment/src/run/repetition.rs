@@ -130,6 +130,7 @@ impl<'a> Repetition<'a> {
             cell: self.cell,
             names: &self.names,
             position: self.position,
+            seed: self.planned.seed,
             factory: self.factory,
             observer: self.observer,
             lab,
@@ -152,7 +153,12 @@ impl<'a> Repetition<'a> {
             .filter(|_| complete)
             .map(|one| evaluate(one, &self.cell.flows, self.cell.warmup, samples, &self.names))
             .collect();
-        let verdict = match (complete, expectations.iter().all(|one| one.pass)) {
+        // What is about the mean of all repetitions is judged after the last one.
+        let judged = self.cell.expectations.iter().zip(&expectations);
+        let met = judged
+            .filter(|(asked, _)| !asked.of_mean)
+            .all(|(_, one)| one.pass);
+        let verdict = match (complete, met) {
             (false, _) => Verdict::Error,
             (true, true) => Verdict::Pass,
             (true, false) => Verdict::Fail,

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use dfaas_experiment::{RunOptions, Summary, Verdict, run};
-use dfaas_model::{Bound, Event, EventAction, Experiment, Metric, Statistic};
+use dfaas_model::{Arrivals, Bound, Event, EventAction, Experiment, Flow, Metric, RateStage, Statistic};
 use serde_json::Value;
 
 use super::block_on;
@@ -21,6 +21,10 @@ pub(crate) const TESTS: &[super::Test] = &[
         a_run_counts_who_served_what,
     ),
     (
+        "results::requests_go_out_as_stages_chance_and_recordings_say",
+        requests_go_out_as_stages_chance_and_recordings_say,
+    ),
+    (
         "results::a_run_directory_is_complete",
         a_run_directory_is_complete,
     ),
@@ -28,6 +32,10 @@ pub(crate) const TESTS: &[super::Test] = &[
     (
         "results::an_expectation_must_hold_in_every_repetition",
         an_expectation_must_hold_in_every_repetition,
+    ),
+    (
+        "results::a_mean_may_be_judged_instead",
+        a_mean_may_be_judged_instead,
     ),
     (
         "results::events_happen_at_their_times",
@@ -149,6 +157,66 @@ fn a_run_counts_who_served_what() {
     }
     assert!(rows[1].latency_p95_ms.is_some());
     assert_eq!(watcher.finished.lock().unwrap()[0], *repetition);
+}
+
+fn requests_go_out_as_stages_chance_and_recordings_say() {
+    let server = federation();
+    let port = server.address.port();
+    let second = Duration::from_secs(1);
+    let of = |name: &str, from: &str, arrivals: Arrivals| Flow {
+        arrivals,
+        ..flow(name, from, port, 1.0, 2 * second)
+    };
+    let poisson = Arrivals::Poisson { per_second: 100.0 };
+    let stages = Arrivals::Stages {
+        stages: [(0.0, 100.0), (20.0, 20.0)]
+            .map(|(from, to)| RateStage {
+                from,
+                to,
+                duration: second,
+            })
+            .into(),
+        poisson: false,
+    };
+    let recorded = [0, 250, 250, 1_750].map(Duration::from_millis);
+    let trace = Arrivals::Trace {
+        times: recorded.into(),
+    };
+    let flows = vec![
+        of("chance", "user1", poisson.clone()),
+        of("other", "user2", poisson),
+        of("stages", "user1", stages),
+        of("trace", "user1", trace),
+    ];
+    let experiment = experiment(flows, Vec::new());
+    let offsets = |name: &str, out: &Path| -> Vec<f64> {
+        let rows = lines(&out.join("cells/0/0/requests.jsonl"));
+        let own = rows.iter().filter(|row| row["attack"] == name);
+        let mut offsets: Vec<f64> = own.map(|row| row["offset"].as_f64().unwrap()).collect();
+        offsets.sort_by(f64::total_cmp);
+        offsets
+    };
+    let folders = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    for folder in &folders {
+        run_in(folder.path(), &experiment, &FakeLabs::new(), &Watcher::new());
+    }
+    let [first, second] = folders.each_ref().map(tempfile::TempDir::path);
+    for name in ["chance", "other", "stages", "trace"] {
+        assert_eq!(
+            offsets(name, first),
+            offsets(name, second),
+            "{name}: one seed, other times"
+        );
+    }
+    assert_ne!(
+        offsets("chance", first),
+        offsets("other", first),
+        "flows of one rate"
+    );
+    let ramp = offsets("stages", first);
+    let early = ramp.iter().filter(|offset| **offset < 1.0).count();
+    assert_eq!((early, ramp.len() - early), (50, 20));
+    assert_eq!(offsets("trace", first), recorded.map(|time| time.as_secs_f64()));
 }
 
 fn a_run_directory_is_complete() {
@@ -343,17 +411,21 @@ fn expected_summary() -> Value {
     })
 }
 
-fn an_expectation_must_hold_in_every_repetition() {
-    // The first repetition gets 200, the second 500.
+/// The first repetition of twenty requests gets 200, the second 500.
+fn good_then_bad() -> Server {
     let count = AtomicU64::new(0);
-    let server = Server::start(move |_: Received| {
+    Server::start(move |_: Received| {
         let status = if count.fetch_add(1, Ordering::SeqCst) < 20 {
             200
         } else {
             500
         };
         async move { reply(status, "") }
-    });
+    })
+}
+
+fn an_expectation_must_hold_in_every_repetition() {
+    let server = good_then_bad();
     let folder = tempfile::tempdir().unwrap();
     let users = flow(
         "users",
@@ -393,6 +465,38 @@ fn an_expectation_must_hold_in_every_repetition() {
     }
     assert_written(folder.path(), &summary);
     assert_eq!(lines(&folder.path().join("cells/0/1/requests.jsonl")).len(), 20);
+}
+
+fn a_mean_may_be_judged_instead() {
+    let mean = |bound| dfaas_model::Expectation {
+        of_mean: true,
+        ..expectation(Metric::SuccessRate, bound)
+    };
+    for (bound, verdict) in [
+        (Bound::Between(50.0, 50.0), Verdict::Pass),
+        (Bound::AtLeast(51.0), Verdict::Fail),
+    ] {
+        let server = good_then_bad();
+        let folder = tempfile::tempdir().unwrap();
+        let port = server.address.port();
+        let users = flow("users", "user1", port, 20.0, Duration::from_secs(1));
+        let mut experiment = experiment(vec![users], vec![mean(bound)]);
+        let second = experiment.cells[0].repetitions[0].clone();
+        experiment.cells[0].repetitions.push(second);
+        let summary = run_in(folder.path(), &experiment, &FakeLabs::new(), &Watcher::new());
+        let results = summary.cells[0].repetitions.iter();
+        let results = results.map(|one| {
+            (
+                one.verdict,
+                one.expectations[0].measured,
+                one.expectations[0].mean,
+            )
+        });
+        let expected = [100.0, 0.0].map(|measured| (verdict, Some(measured), Some(50.0)));
+        assert_eq!(results.collect::<Vec<_>>(), expected);
+        assert_eq!(summary.verdict, verdict);
+        assert_written(folder.path(), &summary);
+    }
 }
 
 fn events_happen_at_their_times() {

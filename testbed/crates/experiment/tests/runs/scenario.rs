@@ -65,6 +65,7 @@ pub(crate) fn expectation(metric: Metric, bound: Bound) -> Expectation {
         from: Duration::ZERO,
         to: None,
         bound,
+        of_mean: false,
         text: format!("{metric} of users"),
     }
 }

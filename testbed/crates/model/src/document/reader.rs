@@ -1,15 +1,16 @@
-//! Files that a topology names beside what it includes: traces, tables, graphs. Each is read once, however often it is
+//! Files that a topology or scenario names beside what it includes: traces, tables, graphs. Each is read once, however often it is
 //! named.
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::Loader;
 use super::path;
 use super::sources::Sources;
 use super::tree::Span;
 use crate::error::{Fault, Problem, Problems};
-use crate::trace::Trace;
+use crate::trace::{Trace, requests};
 
 /// Reads files and remembers what they hold.
 pub(crate) struct Reader<'a> {
@@ -18,6 +19,7 @@ pub(crate) struct Reader<'a> {
     /// The topology file; what `--set` names is relative to it.
     topology: String,
     traces: HashMap<String, Option<Arc<Trace>>>,
+    requests: HashMap<String, Option<Arc<[Duration]>>>,
     texts: HashMap<String, Option<(Arc<str>, u32)>>,
 }
 
@@ -28,6 +30,7 @@ impl<'a> Reader<'a> {
             sources,
             topology: topology.to_owned(),
             traces: HashMap::new(),
+            requests: HashMap::new(),
             texts: HashMap::new(),
         }
     }
@@ -80,5 +83,22 @@ impl<'a> Reader<'a> {
         });
         self.traces.insert(path, trace.clone());
         trace
+    }
+
+    /// When the requests in a file that is named at `span` are due. Trouble is reported once.
+    pub(crate) fn requests(
+        &mut self,
+        name: &str,
+        span: Span,
+        problems: &mut Problems,
+    ) -> Option<Arc<[Duration]>> {
+        let path = self.path(name, span);
+        if let Some(known) = self.requests.get(&path) {
+            return known.clone();
+        }
+        let read = self.text(name, span, problems);
+        let times = read.and_then(|(text, source)| problems.keep(requests::read(&text, source)));
+        self.requests.insert(path, times.clone());
+        times
     }
 }

@@ -192,7 +192,7 @@ fn cell(
     if !problems.is_empty() {
         return None;
     }
-    let cell = validate::cell(&parts.file, &parameters, &topology, parts.whole, problems)?;
+    let cell = validate::cell(&parts.file, &parameters, &topology, parts.whole, reader, problems)?;
     let mut params = parameters.texts();
     params.extend(paths);
     Some((Cell { params, ..cell }, topology))

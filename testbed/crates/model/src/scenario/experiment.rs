@@ -1,6 +1,7 @@
 //! A validated scenario: every time absolute, every name resolved, one topology per repetition.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use indexmap::IndexMap;
@@ -106,6 +107,57 @@ pub enum Arrivals {
         /// Requests per second.
         per_second: f64,
     },
+    /// Independently of each other, at random: the times follow from the repetition's seed and the flow's name.
+    Poisson {
+        /// Mean requests per second.
+        per_second: f64,
+    },
+    /// With a rate that changes.
+    Stages {
+        /// Its stages, one after the other; together as long as the flow.
+        stages: Vec<RateStage>,
+        /// Whether the requests are independent of each other, instead of evenly spread.
+        poisson: bool,
+    },
+    /// As they were recorded.
+    Trace {
+        /// Distances from the flow's start, in order.
+        #[serde(with = "shared")]
+        times: Arc<[Duration]>,
+    },
+}
+
+/// A stretch of time in which the rate changes evenly.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RateStage {
+    /// Requests per second at its begin.
+    pub from: f64,
+    /// Requests per second at its end.
+    pub to: f64,
+    /// Its length; with none the rate jumps.
+    #[serde(with = "duration_text")]
+    pub duration: Duration,
+}
+
+/// Times that all cells share, as a list.
+mod shared {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(
+        times: &Arc<[Duration]>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        times.as_ref().serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Arc<[Duration]>, D::Error> {
+        Vec::deserialize(deserializer).map(Into::into)
+    }
 }
 
 /// Something that happens at a time.
@@ -218,7 +270,7 @@ impl fmt::Display for NodeAction {
     }
 }
 
-/// What must come out, in every repetition.
+/// What must come out.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Expectation {
     /// What is measured.
@@ -239,6 +291,9 @@ pub struct Expectation {
     pub to: Option<Duration>,
     /// What is allowed, in the metric's unit (see [`Metric::unit`]).
     pub bound: Bound,
+    /// Whether the mean of all repetitions is judged, instead of every repetition.
+    #[serde(default)]
+    pub of_mean: bool,
     /// The expectation as a line for tables.
     pub text: String,
 }

@@ -75,17 +75,17 @@ pub(crate) struct FlowFile {
     /// Request headers.
     #[serde(default)]
     pub(crate) headers: IndexMap<Spanned<String>, Value>,
-    /// Requests per second, for example `50/s`.
+    /// Requests per second, for example `50/s`; with `stages` the rate at the begin of the first, 0 when absent.
     pub(crate) rate: Option<Value>,
     /// How requests are spread; `constant` when absent.
     pub(crate) arrivals: Option<Spanned<ArrivalsFile>>,
-    /// Rates that change, one stage after the other.
+    /// Rates that change evenly, one stage after the other.
     pub(crate) stages: Option<Spanned<Vec<StageFile>>>,
-    /// File of recorded request times, relative to this file.
+    /// Table (CSV) with a column `time`: when each request is due, counted from the first. Relative to this file.
     pub(crate) trace: Option<Spanned<String>>,
     /// When it begins; at 0 when absent.
     pub(crate) start: Option<Value>,
-    /// How long it goes on.
+    /// How long it goes on; with a `trace` all of it when absent, and `stages` have their own.
     pub(crate) duration: Option<Value>,
     /// A request without an answer after this time has failed; 10s when absent.
     pub(crate) timeout: Option<Value>,
@@ -104,14 +104,10 @@ pub(crate) enum ArrivalsFile {
 /// A stretch of time in which the rate changes evenly.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[expect(
-    dead_code,
-    reason = "stages are refused by this version; the schema needs the keys"
-)]
 pub(crate) struct StageFile {
     /// Rate at its end.
     pub(crate) rate: Value,
-    /// Its length.
+    /// Its length; with none the rate jumps.
     pub(crate) duration: Value,
 }
 

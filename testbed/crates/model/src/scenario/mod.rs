@@ -9,7 +9,7 @@ pub(crate) mod seed;
 mod validate;
 
 pub use experiment::{
-    Arrivals, Bound, Cell, Event, EventAction, Expectation, Experiment, Flow, Metric, NodeAction, Repetition,
-    Statistic,
+    Arrivals, Bound, Cell, Event, EventAction, Expectation, Experiment, Flow, Metric, NodeAction, RateStage,
+    Repetition, Statistic,
 };
 pub use load::load_scenario;

@@ -168,7 +168,8 @@ fn is_plain(text: &str) -> bool {
     text.ends_with(|letter: char| letter.is_ascii_digit() || letter == '.')
 }
 
-fn span_of_time(cell: &Cell<'_>) -> Result<Duration, Problem> {
+/// A time with its unit, or a plain number of milliseconds.
+pub(super) fn span_of_time(cell: &Cell<'_>) -> Result<Duration, Problem> {
     let text = if is_plain(&cell.text) {
         format!("{}ms", cell.text)
     } else {

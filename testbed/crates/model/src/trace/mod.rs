@@ -6,6 +6,7 @@
 mod csv;
 mod mahimahi;
 pub(crate) mod pattern;
+pub(crate) mod requests;
 
 use std::fmt;
 use std::time::Duration;

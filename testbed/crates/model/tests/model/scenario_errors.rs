@@ -1,6 +1,7 @@
 //! What people see when a scenario is wrong. Each message has its snapshot, as the command line renders it.
 
-use crate::common::{rendered, scenario};
+use crate::common::{files, rendered, scenario};
+use dfaas_model::load_scenario;
 use insta::assert_snapshot;
 
 const LAB: &str = "nodes:
@@ -22,6 +23,9 @@ fn with(more: &str) -> String {
          rate: 50/s, duration: 5T }}\n{more}"
     )
 }
+
+/// What [`with`] says of the rate.
+const STEADY: &str = "rate: 50/s, duration: 5T";
 
 fn error(text: &str, overrides: &[&str]) -> String {
     rendered(&scenario(text, LAB, overrides).unwrap_err())
@@ -65,8 +69,12 @@ cases! {
     zero_rate: with("").replace("50/s", "0/s"), [];
     bad_rate: with("").replace("50/s", "50"), [];
     no_duration: with("").replace(", duration: 5T", ""), [];
-    poisson_to_come: with("").replace("50/s,", "50/s, arrivals: poisson,"), [];
-    stages_to_come: with("").replace("rate: 50/s", "stages: [{ rate: 5/s, duration: 1T }]"), [];
+    misspelt_arrivals: with("").replace("50/s,", "50/s, arrivals: poison,"), [];
+    stages_with_a_duration: with("").replace("rate: 50/s", "stages: [{ rate: 5/s, duration: 1T }]"), [];
+    stages_without_a_request: with("").replace(STEADY, "stages: [{ rate: 0/s, duration: 1T }, { rate: 5/s, duration: 0s }]"), [];
+    a_stage_without_a_rate: with("").replace(STEADY, "stages: [{ duration: 1T }]"), [];
+    a_trace_with_a_rate: with("").replace("50/s,", "50/s, trace: t.csv,"), [];
+    a_missing_trace: with("").replace(STEADY, "trace: t.csv"), [];
     bad_header: with("").replace("50/s,", "50/s, headers: { \"a b\": c },"), [];
     duplicate_flow: with("  - { name: users, from: user1, to: n2, function: figlet, rate: 1/s, duration: 1T }\n"), [];
     unknown_flow: with("expect: [{ metric: rate, of: user, at_least: 1/s }]\n"), [];
@@ -82,7 +90,7 @@ cases! {
     statistic_of_a_rate: with("expect: [{ metric: rate, of: users, statistic: p95, at_most: 5/s }]\n"), [];
     window_after_the_flow: with("expect: [{ metric: rate, of: users, from: 2T, to: 6T, at_least: 1/s }]\n"), [];
     empty_window: with("expect: [{ metric: rate, of: users, from: 3T, to: 2T, at_least: 1/s }]\n"), [];
-    mean_to_come: with("expect: [{ metric: rate, of: users, across: mean, at_least: 1/s }]\n"), [];
+    misspelt_across: with("expect: [{ metric: rate, of: users, across: average, at_least: 1/s }]\n"), [];
     unknown_link: with("events: [{ at: 1T, link: n1--s2, do: down }]\n"), [];
     link_killed: with("events: [{ at: 1T, link: n1--s1, do: kill }]\n"), [];
     node_down: with("events: [{ at: 1T, node: n1, do: down }]\n"), [];
@@ -93,6 +101,29 @@ cases! {
     one_group: with("events: [{ at: 1T, partition: [[n1, n2]] }]\n"), [];
     node_in_two_groups: with("events: [{ at: 1T, partition: [[n1, n2], [n2]] }]\n"), [];
     missing_reference: with("report: { reference: nowhere.csv }\n"), [];
+}
+
+fn recording_error(recording: &str) -> String {
+    let text = with("").replace(STEADY, "trace: t.csv");
+    let list = [
+        ("run.yaml", text.as_str()),
+        ("lab.yaml", LAB),
+        ("t.csv", recording),
+    ];
+    rendered(&load_scenario("run.yaml", &files(&list), &[]).unwrap_err())
+}
+
+#[test]
+fn recordings_that_are_none() {
+    assert_snapshot!("recording_without_times", recording_error("when,size\n1,2\n"));
+    assert_snapshot!("recording_of_nothing", recording_error("time\n"));
+    assert_snapshot!("recording_with_a_hole", recording_error("size,time\n5,0\n7\n"));
+    assert_snapshot!(
+        "recording_that_goes_back",
+        recording_error("time\n5ms\n5ms\n4ms\n")
+    );
+    assert_snapshot!("recording_with_a_bad_time", recording_error("time\nsoon\n"));
+    assert_snapshot!("empty_recording", recording_error(""));
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use dfaas_model::{Bound, EventAction, Experiment, Metric, NodeAction, Statistic};
+use dfaas_model::{Arrivals, Bound, EventAction, Experiment, Metric, NodeAction, RateStage, Statistic};
 
 use crate::common::{rendered, scenario};
 
@@ -226,10 +226,7 @@ fn overrides_reach_the_scenario_and_the_topology() {
     ]);
     assert_eq!(experiment.title, "Other");
     let cell = &experiment.cells[0];
-    assert_eq!(
-        cell.flows[0].arrivals,
-        dfaas_model::Arrivals::Constant { per_second: 7.0 }
-    );
+    assert_eq!(cell.flows[0].arrivals, Arrivals::Constant { per_second: 7.0 });
     assert_eq!(cell.warmup, Duration::ZERO);
     assert_eq!(
         cell.repetitions[0].topology.nodes["n1"].limits.cpus,
@@ -304,4 +301,66 @@ fn a_bound_does_not_hold_for_what_could_not_be_measured() {
     assert!(!Bound::AtLeast(0.0).holds(f64::NAN));
     assert!(!Bound::AtMost(0.0).holds(f64::NAN));
     assert!(!Bound::Between(0.0, 1.0).holds(f64::NAN));
+}
+
+fn arrivals(load: &str) -> (Arrivals, Duration) {
+    let text = format!(
+        "topology: lab.yaml\nparams: {{ T: 5s, R: 20/s }}\nload:\n  - {{ from: user1, to: n1, function: figlet, {load} }}\n"
+    );
+    let files = crate::common::files(&[
+        ("s/run.yaml", text.replace("lab.yaml", "../lab.yaml").as_str()),
+        ("lab.yaml", LAB),
+        (
+            "s/requests.csv",
+            "id,Time\n# of one minute\na,1500\nb,1500\n\nc,2.5s\nd,4200\n",
+        ),
+    ]);
+    let mut experiment = dfaas_model::load_scenario("s/run.yaml", &files, &[])
+        .unwrap_or_else(|error| panic!("{}", rendered(&error)));
+    assert!(load.contains("trace") == experiment.sources.iter().any(|(name, _)| name == "requests.csv"));
+    let flow = experiment.cells[0].flows.remove(0);
+    (flow.arrivals, flow.duration)
+}
+
+#[test]
+fn requests_may_be_independent_of_each_other() {
+    assert_eq!(
+        arrivals("rate: R, arrivals: poisson, duration: 2T"),
+        (Arrivals::Poisson { per_second: 20.0 }, 10 * SECOND)
+    );
+    assert_eq!(
+        arrivals("rate: R, arrivals: constant, duration: 2T"),
+        (Arrivals::Constant { per_second: 20.0 }, 10 * SECOND)
+    );
+}
+
+#[test]
+fn a_rate_may_change_in_stages() {
+    let stage = |from, to, duration| RateStage { from, to, duration };
+    let stages =
+        "stages: [{ rate: R, duration: 1T }, { rate: 8/s, duration: 0s }, { rate: 8/s, duration: 3s }]";
+    let expected = |from, poisson| Arrivals::Stages {
+        stages: vec![
+            stage(from, 20.0, 5 * SECOND),
+            stage(20.0, 8.0, Duration::ZERO),
+            stage(8.0, 8.0, 3 * SECOND),
+        ],
+        poisson,
+    };
+    assert_eq!(arrivals(stages), (expected(0.0, false), 8 * SECOND));
+    assert_eq!(
+        arrivals(&format!("rate: 2/s, arrivals: poisson, {stages}")),
+        (expected(2.0, true), 8 * SECOND)
+    );
+}
+
+#[test]
+fn requests_may_follow_a_recording() {
+    let times: Vec<Duration> = [0, 0, 1_000, 2_700].map(Duration::from_millis).into();
+    let expected = |seconds| {
+        let times = times.clone().into();
+        (Arrivals::Trace { times }, Duration::from_secs(seconds))
+    };
+    assert_eq!(arrivals("trace: requests.csv"), expected(3));
+    assert_eq!(arrivals("trace: requests.csv, duration: 2s"), expected(2));
 }

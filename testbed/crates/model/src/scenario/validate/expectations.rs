@@ -19,16 +19,6 @@ pub(super) fn expectation(
     context: &Context<'_>,
     problems: &mut Problems,
 ) -> Option<Expectation> {
-    if let Some(across) = file
-        .across
-        .as_ref()
-        .filter(|across| across.value == AcrossFile::Mean)
-    {
-        let fault = Fault::NotSupported {
-            what: "judging the mean of all repetitions".to_owned(),
-        };
-        problems.add(Problem::new(fault, across.span).label("here"));
-    }
     check_keys(file, problems);
     let node = problems.keep(
         file.node
@@ -50,8 +40,15 @@ pub(super) fn expectation(
         from,
         to: Some(to),
         bound,
+        of_mean: across(file) == AcrossFile::Mean,
         text,
     })
+}
+
+fn across(file: &ExpectFile) -> AcrossFile {
+    file.across
+        .as_ref()
+        .map_or(AcrossFile::Each, |across| across.value)
 }
 
 /// Each metric has keys it needs and keys that would mean nothing.
@@ -230,6 +227,9 @@ fn text(file: &ExpectFile, node: Option<&str>, context: &Context<'_>) -> String 
     }
     if let Some([least, most]) = file.between.as_ref().map(|pair| pair.value.as_slice()) {
         words.push(format!("between {} and {}", shown(least), shown(most)));
+    }
+    if across(file) == AcrossFile::Mean {
+        words.push("in the mean".to_owned());
     }
     words.join(" ")
 }

@@ -6,25 +6,31 @@ use std::time::Duration;
 use indexmap::IndexMap;
 
 use super::Context;
+use super::arrivals::arrivals;
+use crate::document::reader::Reader;
 use crate::document::spanned::Spanned;
 use crate::document::tree::Span;
 use crate::error::{Fault, Problem, Problems};
-use crate::scenario::experiment::{Arrivals, Flow};
-use crate::scenario::file::{ArrivalsFile, FlowFile};
+use crate::scenario::experiment::Flow;
+use crate::scenario::file::FlowFile;
 use crate::topology::NodeKind;
-use crate::units::RequestRate;
 
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 const DEFAULT_PORT: u16 = 80;
 const LONGEST_NAME: usize = 64;
 
 /// Checks every flow. A flow with a problem is left out.
-pub(super) fn flows(files: &[FlowFile], context: &Context<'_>, problems: &mut Problems) -> Vec<Flow> {
+pub(super) fn flows(
+    files: &[FlowFile],
+    context: &Context<'_>,
+    reader: &mut Reader<'_>,
+    problems: &mut Problems,
+) -> Vec<Flow> {
     let mut names: HashMap<String, Span> = HashMap::new();
     let mut flows = Vec::with_capacity(files.len());
     for file in files {
         let place = file.name.as_ref().map_or(file.from.span, |name| name.span);
-        let Some(flow) = flow(file, context, problems) else {
+        let Some(flow) = flow(file, context, reader, problems) else {
             continue;
         };
         if let Some(first) = names.insert(flow.name.clone(), place) {
@@ -43,16 +49,21 @@ pub(super) fn flows(files: &[FlowFile], context: &Context<'_>, problems: &mut Pr
     flows
 }
 
-fn flow(file: &FlowFile, context: &Context<'_>, problems: &mut Problems) -> Option<Flow> {
-    refuse_unsupported(file, problems);
+fn flow(
+    file: &FlowFile,
+    context: &Context<'_>,
+    reader: &mut Reader<'_>,
+    problems: &mut Problems,
+) -> Option<Flow> {
     let ends = ends(file, context, problems);
     let function = problems.keep(function(file, context));
     let name = problems.keep(name(file));
-    let arrivals = problems.keep(arrivals(file, context)).flatten();
+    let arrivals = arrivals(file, context, reader, problems);
     let times = problems.keep(times(file, context));
     let (method, path) = (problems.keep(method(file)), problems.keep(path(file)));
     let headers = headers(file, problems);
-    let ((from, to), function, (start, duration, timeout)) = (ends?, function?, times?);
+    let ((from, to), function) = (ends?, function?);
+    let ((start, timeout), (arrivals, duration)) = (times?, arrivals?);
     Some(Flow {
         name: name?.unwrap_or_else(|| format!("{from}-{to}")),
         from,
@@ -69,33 +80,9 @@ fn flow(file: &FlowFile, context: &Context<'_>, problems: &mut Problems) -> Opti
         headers,
         start,
         duration,
-        arrivals: arrivals?,
+        arrivals,
         timeout,
     })
-}
-
-fn refuse_unsupported(file: &FlowFile, problems: &mut Problems) {
-    let poisson = file
-        .arrivals
-        .as_ref()
-        .filter(|arrivals| arrivals.value == ArrivalsFile::Poisson);
-    let unsupported = [
-        ("arrivals `poisson`", poisson.map(|arrivals| arrivals.span)),
-        ("`stages`", file.stages.as_ref().map(|stages| stages.span)),
-        ("`trace`", file.trace.as_ref().map(|trace| trace.span)),
-    ];
-    for (what, span) in unsupported {
-        if let Some(span) = span {
-            let fault = Fault::NotSupported {
-                what: what.to_owned(),
-            };
-            problems.add(
-                Problem::new(fault, span)
-                    .label("here")
-                    .help("use a constant `rate`, like `50/s`"),
-            );
-        }
-    }
 }
 
 fn ends(file: &FlowFile, context: &Context<'_>, problems: &mut Problems) -> Option<(String, String)> {
@@ -170,49 +157,15 @@ fn name(file: &FlowFile) -> Result<Option<String>, Problem> {
     Err(Problem::new(fault, name.span).label("here"))
 }
 
-/// None for stages and traces, which were refused already.
-fn arrivals(file: &FlowFile, context: &Context<'_>) -> Result<Option<Arrivals>, Problem> {
-    let Some(rate) = &file.rate else {
-        if file.stages.is_some() || file.trace.is_some() {
-            return Ok(None);
-        }
-        return Err(missing("rate", "write it like `rate: 50/s`", file.from.span));
-    };
-    let per_second = context.parameters.quantity::<RequestRate>(rate)?.0;
-    if per_second <= 0.0 {
-        let message = "the rate is zero".to_owned();
-        return Err(Problem::new(Fault::Value { message }, rate.span).label("must be more"));
-    }
-    Ok(Some(Arrivals::Constant { per_second }))
-}
-
-fn missing(key: &str, help: &str, span: Span) -> Problem {
-    Problem::new(Fault::MissingKey { key: key.to_owned() }, span)
-        .label("this flow has none")
-        .help(help)
-}
-
-/// Start, duration and time-out.
-fn times(file: &FlowFile, context: &Context<'_>) -> Result<(Duration, Duration, Duration), Problem> {
+/// Start and time-out.
+fn times(file: &FlowFile, context: &Context<'_>) -> Result<(Duration, Duration), Problem> {
     let start = context.time(file.start.as_ref())?.unwrap_or_default();
-    let Some(written) = &file.duration else {
-        return Err(missing(
-            "duration",
-            "write it like `duration: 40s`",
-            file.from.span,
-        ));
-    };
-    let duration = context.parameters.time(written)?;
-    if duration.is_zero() {
-        let message = "the duration is zero".to_owned();
-        return Err(Problem::new(Fault::Value { message }, written.span).label("must be more"));
-    }
     let timeout = context.time(file.timeout.as_ref())?.unwrap_or(DEFAULT_TIMEOUT);
     if let (true, Some(written)) = (timeout.is_zero(), &file.timeout) {
         let message = "the timeout is zero".to_owned();
         return Err(Problem::new(Fault::Value { message }, written.span).label("must be more"));
     }
-    Ok((start, duration, timeout))
+    Ok((start, timeout))
 }
 
 fn method(file: &FlowFile) -> Result<String, Problem> {

@@ -1,5 +1,6 @@
 //! A scenario against its topology: one cell at a time, everything resolved to absolute values.
 
+mod arrivals;
 mod events;
 mod expectations;
 mod flows;
@@ -11,6 +12,7 @@ use indexmap::IndexMap;
 use super::experiment::{Cell, Event, Expectation, Flow};
 use super::file::{ScenarioFile, Value};
 use super::params::Parameters;
+use crate::document::reader::Reader;
 use crate::document::tree::Span;
 use crate::error::{Fault, Problem, Problems};
 use crate::topology::segments::Segments;
@@ -56,6 +58,7 @@ pub(super) fn cell(
     parameters: &Parameters,
     topology: &Topology,
     whole: Span,
+    reader: &mut Reader<'_>,
     problems: &mut Problems,
 ) -> Option<Cell> {
     let context = Context {
@@ -71,7 +74,7 @@ pub(super) fn cell(
         .keep(context.time(file.warmup.as_ref()))
         .flatten()
         .unwrap_or_default();
-    let flows = flows::flows(&file.load, &context, problems);
+    let flows = flows::flows(&file.load, &context, reader, problems);
     let mut events: Vec<Event> = file
         .events
         .iter()
