@@ -32,15 +32,13 @@ fn verdict(summary: &Summary, style: Style) -> String {
         Verdict::Error => style.bad("ERROR"),
     };
     let mut text = format!("verdict    {word}    {met} of {} expectations\n", all.len());
-    // A mean is missed by all its repetitions at once.
-    let mut means = Vec::new();
-    for missed in all.iter().filter(|it| !it.pass) {
-        if let Some(mean) = missed.mean {
-            if means.contains(&(mean, &missed.text)) {
-                continue;
-            }
-            means.push((mean, &missed.text));
-        }
+    let repetitions = summary
+        .cells
+        .iter()
+        .flat_map(|cell| cell.repetitions.iter().enumerate());
+    let results = repetitions.flat_map(|(number, one)| one.expectations.iter().map(move |it| (number, it)));
+    // All repetitions of a cell miss a mean together: the first one says so.
+    for (_, missed) in results.filter(|(number, it)| !it.pass && (it.mean.is_none() || *number == 0)) {
         let measured = match (missed.mean.or(missed.measured), &missed.reason) {
             (Some(value), _) => format!("measured {value:.1}{}", missed.unit),
             (None, Some(reason)) => reason.clone(),

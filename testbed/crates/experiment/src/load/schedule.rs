@@ -266,7 +266,7 @@ mod tests {
                 .filter(|time| (from..to).contains(&time.as_secs_f64()));
             within.count() as f64
         };
-        // The count is Poisson distributed, so four times its root is a bound that one seed in 16,000 misses.
+        // The count is Poisson distributed, so one count in 16,000 is further off than four times its root.
         for (from, to, expected) in [
             (0.0, 50.0, 2_500.0),
             (50.0, 100.0, 7_500.0),

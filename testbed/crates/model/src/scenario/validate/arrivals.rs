@@ -35,20 +35,18 @@ fn contradictions(file: &FlowFile) -> Result<(), Problem> {
     let rate = file.rate.as_ref().map(|rate| ("rate", rate.span));
     let arrivals = file.arrivals.as_ref().map(|kind| ("arrivals", kind.span));
     let stages = file.stages.as_ref().map(|stages| ("stages", stages.span));
-    let duration = file.duration.as_ref().map(|duration| ("duration", duration.span));
-    let both = |(key, span): (&str, Span), other: Span, message: &str| {
-        let message = message.replace("KEY", key);
+    let both = |span: Span, other: Span, message: String| {
         Problem::new(Fault::Contradiction { message }, span)
             .label("one of the two")
             .also(other, "the other")
     };
-    if let (Some(trace), Some(key)) = (&file.trace, rate.or(arrivals).or(stages)) {
-        let message = "a trace says when each request is due, so there is no `KEY` beside it";
-        return Err(both(key, trace.span, message));
+    if let (Some(trace), Some((key, span))) = (&file.trace, rate.or(arrivals).or(stages)) {
+        let message = format!("a trace says when each request is due, so there is no `{key}` beside it");
+        return Err(both(span, trace.span, message));
     }
-    if let (Some(stages), Some(key)) = (&file.stages, duration) {
-        let message = "stages have a duration each, so there is no `KEY` beside them";
-        return Err(both(key, stages.span, message));
+    if let (Some(stages), Some(duration)) = (&file.stages, &file.duration) {
+        let message = "stages have a duration each, so there is no `duration` beside them".to_owned();
+        return Err(both(duration.span, stages.span, message));
     }
     Ok(())
 }
