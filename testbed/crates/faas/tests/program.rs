@@ -9,7 +9,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 
-use common::{eventually, exchange, is_alive};
+use common::{eventually, exchange, is_alive, is_root};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -38,12 +38,12 @@ struct Started {
 
 impl Started {
     fn with(arguments: &[&str]) -> Self {
-        let mut child = Command::new(PROGRAM)
-            .args(FREE_PORTS)
-            .args(arguments)
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        Self::of(Command::new(PROGRAM).args(FREE_PORTS).args(arguments))
+    }
+
+    /// What becomes the program.
+    fn of(command: &mut Command) -> Self {
+        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let line = lines
             .find_map(|line| line.ok().filter(|line| line.contains("gateway on ")))
@@ -119,6 +119,27 @@ fn help_and_images_are_told() {
     let images = String::from_utf8(run(&["images"]).stdout).unwrap();
     assert!(images.lines().any(|line| line.starts_with("figlet ")), "{images}");
     assert_eq!(run(&["--no-such-option"]).status.code(), Some(2));
+}
+
+#[test]
+fn another_file_system_over_the_cgroups_only_takes_the_limits() {
+    if !is_root() {
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let file = deployments(
+        directory.path(),
+        r#"[{"service":"echo","image":"functions/alpine","envProcess":"cat","limits":{"memory":"64Mi"}}]"#,
+    );
+    let script = "mount -t tmpfs none /sys/fs/cgroup && exec \"$@\"";
+    let ports = FREE_PORTS.into_iter().take_while(|option| *option != "--isolation");
+    let platform = Started::of(
+        Command::new("unshare")
+            .args(["--mount", "sh", "-c", script, "sh", PROGRAM, "--deploy", &file])
+            .args(ports),
+    );
+    let reply = exchange(platform.gateway, "POST", "/function/echo", &[], b"here");
+    assert_eq!((reply.status, reply.text().as_str()), (200, "here"));
 }
 
 #[test]

@@ -63,7 +63,7 @@ impl Hierarchies {
     /// # Errors
     /// [`ProcessError::System`] when `/proc` cannot be read.
     pub fn detect() -> Result<Self, ProcessError> {
-        let mounts = mountinfo::read().cannot(|| "read /proc/self/mountinfo".into())?;
+        let mounts = visible_mounts()?;
         let own = fs::read_to_string("/proc/self/cgroup").cannot(|| "read /proc/self/cgroup".into())?;
         let writable = |path: &Path| access(&path.join("cgroup.procs"), AccessFlags::W_OK).is_ok();
         Ok(Self::from_mounts(&mounts, &own, writable))
@@ -89,6 +89,14 @@ impl Hierarchies {
         }
         Self { bases }
     }
+}
+
+/// The mounts at whose place a cgroup is to be seen: over a hierarchy may lie another file system, in which a directory can be
+/// made that is no cgroup.
+fn visible_mounts() -> Result<Vec<Mount>, ProcessError> {
+    let mut mounts = mountinfo::read().cannot(|| "read /proc/self/mountinfo".into())?;
+    mounts.retain(|mount| mount.point.join("cgroup.procs").exists());
+    Ok(mounts)
 }
 
 /// The topmost directory from `root` down to the process' own cgroup that may be changed; `root` if there is none, so
@@ -117,7 +125,7 @@ fn delegated(root: &Path, own_cgroups: &str, writable: &impl Fn(&Path) -> bool) 
 /// # Errors
 /// [`ProcessError::System`] when `/proc` cannot be read, for example because the process has ended.
 pub fn cgroup_of(pid: i32) -> Result<CgroupReference, ProcessError> {
-    let mounts = mountinfo::read().cannot(|| "read /proc/self/mountinfo".into())?;
+    let mounts = visible_mounts()?;
     let path = format!("/proc/{pid}/cgroup");
     let membership = fs::read_to_string(&path).cannot(|| format!("read {path}"))?;
     Ok(membership_in(&mounts, &membership))
