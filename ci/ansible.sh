@@ -10,8 +10,11 @@ packages=(haproxy figlet tesseract-ocr imagemagick ansible-core python3-apt curl
 base=dfaas-testbed-tests/ansible-base:$(cksum <<<"${packages[*]}" | cut -d' ' -f1)
 
 ci/docker.sh
-[ "$profile" = debug ] || cargo build --release --quiet --workspace --bins
-docker image inspect "$base" >/dev/null 2>&1 || ci/base-image.sh "${packages[@]}" | docker import - "$base" >/dev/null
+[ "$profile" = debug ] || cargo build --release --quiet --bins
+if ! docker image inspect "$base" >/dev/null 2>&1; then
+  echo "making a base image of ${packages[*]}"
+  ci/base-image.sh "${packages[@]}" | docker import - "$base" >/dev/null
+fi
 
 work=$(mktemp -d)
 container=dfaas-ansible-$$
@@ -43,6 +46,7 @@ unchanged() { # COUNTS
   grep -q 'changed=0 ' <<<"$1" || { cat "$work/log" >&2; echo "a second run of the playbook changes something" >&2; exit 1; }
 }
 
+echo "installing a node"
 counts=$(play)
 echo "installed:    $counts"
 inside sh -c 'python3 /project/ci/ansible/tests/units.py haproxy.service dfaas-faas.service dfaas-agent.service >/run/services.new &&

@@ -4,6 +4,7 @@
 #   ci/setup.sh            to build, to run and to test
 #   ci/setup.sh lint       and what ci/lint.sh reads scripts, units and playbooks with
 #   ci/setup.sh images     and what the tests of the node image run it with
+#   ci/setup.sh haproxy    and what fetches the HAProxy of another release
 set -euo pipefail
 
 # program → Debian/Ubuntu package
@@ -25,6 +26,7 @@ for part in "$@"; do
       needed+=([ansible-playbook]=ansible-core)
       docker compose version >/dev/null 2>&1 || needed+=([docker-compose]=docker-compose)
       ;;
+    haproxy) needed+=([mmdebstrap]=mmdebstrap [patchelf]=patchelf) ;;
     *) echo "unknown part $part (see the head of $0)" >&2; exit 2 ;;
   esac
 done

@@ -1,6 +1,6 @@
 #!/bin/bash
 # The long versions of what ci/test.sh runs at a small size: the paper's own period of one minute, and many lives of a lab; and
-# the node image with the tools of its users.
+# the agent with a newer HAProxy, and the node image with the tools of its users.
 #
 #   LIVES=500     lives of a federation, every other one ended by SIGKILL
 #   MOMENTS=200   supervisors killed at random moments while they start
@@ -23,6 +23,7 @@ fi
 
 TESTBED=$testbed ci/sabotage.sh
 
+ci/newer-haproxy.sh
 ci/images.sh
 ci/guest.sh privileged
 
@@ -64,5 +65,5 @@ fi
 
 echo "$moments supervisors killed at random moments"
 cargo build --quiet --workspace --bins
-DFAAS_TEST_MOMENTS=$moments cargo test --quiet -p dfaas-testbed --test leaks a_supervisor_may_die_at_any_moment
+DFAAS_TEST_MOMENTS=$moments cargo test --quiet --workspace --test leaks a_supervisor_may_die_at_any_moment
 echo "nothing left"
