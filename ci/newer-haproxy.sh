@@ -16,7 +16,7 @@ libraries=$work/root/usr/lib/$(uname -m)-linux-gnu
 loader=$(find "$libraries" -maxdepth 1 -name 'ld-linux*.so.*' | head -1)
 newer=$work/root/usr/sbin/haproxy
 patchelf --set-interpreter "$loader" --force-rpath --set-rpath "$libraries" "$newer"
-chmod 0755 "$work" # HAProxy reads its libraries once more as another user
+chmod 0755 "$work" # whoever HAProxy runs as reads them
 
 cargo build --quiet --workspace --bins
 # shellcheck disable=SC2016 # the inner shell expands them

@@ -1,5 +1,5 @@
 #!/bin/bash
-# The long versions of what ci/test.sh runs at a small size: the paper's own period of one minute, and many lives of a lab; and
+# The long versions of what ci/test.sh runs at a small size: the paper's own period of one minute, and many lives of a lab. Then
 # the agent with a newer HAProxy, and the node image with the tools of its users.
 #
 #   LIVES=500     lives of a federation, every other one ended by SIGKILL
