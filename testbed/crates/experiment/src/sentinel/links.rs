@@ -44,6 +44,11 @@ impl LinkStates {
         })
     }
 
+    /// How many links there are.
+    pub(super) fn count(&self) -> u32 {
+        u32::try_from(self.links.len()).unwrap_or(u32::MAX)
+    }
+
     /// What is not as it was, one sentence per link. Those that flap may be up or down.
     pub(super) fn differences(&self, before: &LinkStates, flapping: &HashSet<String>) -> Vec<String> {
         let changed = |(name, now): (&String, &LinkState)| {

@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use dfaas_experiment::{LabFactory, Observer, Position, RepetitionSummary, RunningLab, SecondRow};
@@ -24,6 +25,10 @@ pub(crate) struct FakeLabs {
     /// Delays of the one link this lab claims to have, one per look; the last one stays. Empty for a lab that cannot be
     /// looked at.
     pub(crate) delays: Mutex<Vec<&'static str>>,
+    /// How many more links it claims to have.
+    pub(crate) others: u32,
+    /// How often it was looked at.
+    pub(crate) looks: AtomicU32,
     /// What runs instead of the load process.
     pub(crate) instead_of_load: Option<Vec<String>>,
 }
@@ -38,6 +43,8 @@ impl FakeLabs {
             stop: Ok(()),
             act: Ok(()),
             delays: Mutex::default(),
+            others: 0,
+            looks: AtomicU32::new(0),
             instead_of_load: None,
         }
     }
@@ -54,9 +61,14 @@ impl FakeLabs {
             delays.first().copied()
         };
         match delay {
-            Some(delay) => serde_json::json!({ "name": name, "links": [
-                { "name": "n1--s1", "up": true, "forward": { "delay": delay }, "backward": {} },
-            ]}),
+            Some(delay) => {
+                let link = |name: String, forward| serde_json::json!({ "name": name, "up": true, "forward": forward, "backward": {} });
+                let others =
+                    (0..self.others).map(|number| link(format!("other-{number}"), serde_json::json!({})));
+                let first = link("n1--s1".to_owned(), serde_json::json!({ "delay": delay }));
+                let links: Vec<_> = std::iter::once(first).chain(others).collect();
+                serde_json::json!({ "name": name, "links": links })
+            }
             None => serde_json::json!({ "name": name }),
         }
     }
@@ -114,6 +126,7 @@ impl LabFactory for FakeLabs {
 
     fn look<'a>(&'a self, lab: &'a str) -> BoxFuture<'a, Result<Option<serde_json::Value>, String>> {
         let seen = self.delays.lock().unwrap().is_empty();
+        self.looks.fetch_add(1, Ordering::Relaxed);
         Box::pin(async move { Ok((!seen).then(|| self.detail(lab))) })
     }
 

@@ -1,5 +1,6 @@
 //! What the sentinel says about a lab that is not what it should be.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use dfaas_experiment::{Summary, Validity, Verdict, run};
@@ -20,9 +21,16 @@ pub(crate) const TESTS: &[super::Test] = &[
         changed_by_the_scenario,
     ),
     ("watched::a_lab_that_cannot_be_seen_is_not_judged", unseen),
+    ("watched::a_lab_of_many_links_is_asked_less_often", many_links),
 ];
 
 fn run_with(delays: &[&'static str], events: Vec<Event>) -> Summary {
+    let labs = FakeLabs::new();
+    *labs.delays.lock().unwrap() = delays.to_vec();
+    run_on(&labs, events)
+}
+
+fn run_on(labs: &FakeLabs, events: Vec<Event>) -> Summary {
     let server = federation();
     let folder = tempfile::tempdir().unwrap();
     let users = flow(
@@ -34,16 +42,8 @@ fn run_with(delays: &[&'static str], events: Vec<Event>) -> Summary {
     );
     let mut experiment = experiment(vec![users], vec![expectation(Metric::Rate, Bound::AtLeast(1.0))]);
     experiment.cells[0].events = events;
-    let labs = FakeLabs::new();
-    *labs.delays.lock().unwrap() = delays.to_vec();
     let watcher = Watcher::new();
-    block_on(run(
-        &experiment,
-        &labs,
-        options(folder.path(), &watcher),
-        &watcher,
-    ))
-    .unwrap()
+    block_on(run(&experiment, labs, options(folder.path(), &watcher), &watcher)).unwrap()
 }
 
 fn about_links(summary: &Summary) -> Vec<&str> {
@@ -80,6 +80,21 @@ fn changed_by_the_scenario() {
     assert!(about_links(&summary).is_empty(), "{:?}", summary.validity_reasons);
     let seen = summary.cells[0].repetitions[0].sentinel.as_ref().unwrap();
     assert_eq!((seen.events, seen.changed_links.len()), (1, 0));
+}
+
+fn many_links() {
+    let labs = FakeLabs {
+        others: 999,
+        ..FakeLabs::new()
+    };
+    *labs.delays.lock().unwrap() = vec!["5ms"];
+    let summary = run_on(&labs, Vec::new());
+    let seen = summary.cells[0].repetitions[0].sentinel.as_ref().unwrap();
+    // Every two seconds between the first and the last look, and at the machine every half second all the same.
+    let most = 2.0 + seen.seconds / 2.0;
+    let asked = labs.looks.load(Ordering::Relaxed);
+    assert!(f64::from(asked) <= most, "{asked} in {seen:?}");
+    assert!(seen.looks >= 4, "{seen:?}");
 }
 
 fn unseen() {
