@@ -33,6 +33,7 @@ up_and_down() { # LABEL FILE
   : >"$networks"
   : >"$downs"
   for run in $(seq 0 "$runs"); do
+    sleep 3 # for a while after a lab is gone the kernel gives back its memory, at the expense of the next one
     begin=$(now)
     "$testbed" up "$2" >/dev/null 2>"$work/log" || { cat "$work/log" >&2; exit 1; }
     middle=$(now)
