@@ -25,6 +25,9 @@ median() { sort -g | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'; }
 # Median, minimum and maximum of the nanoseconds on standard input, in milliseconds.
 spread() { sort -g | awk '{ v[NR] = $1 / 1e6 } END { printf "median %8.1f ms   min %8.1f   max %8.1f   (%d runs)", v[int((NR + 1) / 2)], v[1], v[NR], NR }'; }
 
+# For a while after a network is gone the kernel gives back its memory, at the expense of the next one.
+settle() { sleep 3; }
+
 # Times `up` and `down` of a topology file RUNS times, after one that does not count; `between` runs while the lab does.
 between() { :; }
 up_and_down() { # LABEL FILE
@@ -33,7 +36,7 @@ up_and_down() { # LABEL FILE
   : >"$networks"
   : >"$downs"
   for run in $(seq 0 "$runs"); do
-    sleep 3 # for a while after a lab is gone the kernel gives back its memory, at the expense of the next one
+    settle
     begin=$(now)
     "$testbed" up "$2" >/dev/null 2>"$work/log" || { cat "$work/log" >&2; exit 1; }
     middle=$(now)
@@ -117,6 +120,7 @@ EOF
     for _ in 1 2 3; do
       star 200 >"$work/star.yaml"
       runs=1 up_and_down "ours" "$work/star.yaml"
+      settle
       printf '%-34s %s\n' "Mininet $(mn --version 2>&1)" "$(/usr/bin/python3 "$work/star.py" 2>"$work/log" || tail -1 "$work/log")"
     done
   else

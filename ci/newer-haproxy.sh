@@ -1,6 +1,6 @@
 #!/bin/bash
-# The agent with a newer HAProxy than this machine's: that of the next release of Debian, which its tests and a scenario find in
-# place of the one installed. Nobody else does: it is mounted where only they see it. Needs root and Debian.
+# The agent with a newer HAProxy than this machine's: that of the next release of Debian, which its tests and two scenarios find
+# in place of the one installed. Nobody else does: it is mounted where only they see it. Needs root and Debian.
 #
 #   ci/newer-haproxy.sh [RELEASE]     default trixie
 set -euo pipefail

@@ -91,11 +91,13 @@ impl Hierarchies {
     }
 }
 
-/// The mounts at whose place a cgroup is to be seen: over a hierarchy may lie another file system, in which a directory can be
-/// made that is no cgroup.
+/// The mounts of hierarchies that are to be seen: over one may lie another file system, in which a directory can be made that is
+/// no cgroup. Other mounts are not touched, as one of a network may not answer.
 fn visible_mounts() -> Result<Vec<Mount>, ProcessError> {
     let mut mounts = mountinfo::read().cannot(|| "read /proc/self/mountinfo".into())?;
-    mounts.retain(|mount| mount.point.join("cgroup.procs").exists());
+    mounts.retain(|mount| {
+        ["cgroup", "cgroup2"].contains(&mount.kind.as_str()) && mount.point.join("cgroup.procs").exists()
+    });
     Ok(mounts)
 }
 
