@@ -5,6 +5,7 @@ mod support;
 
 use std::collections::BTreeSet;
 use std::process::Child;
+use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use support::{Lab, as_root, is_running, kill, ordinary_user, root, text, wait_for};
@@ -54,6 +55,44 @@ fn a_lab_has_the_delays_of_its_file_and_leaves_nothing_behind() {
     );
     lab.ok(&["down"]);
     lab.assert_gone(&processes);
+}
+
+#[test]
+fn first_packets_are_nobody_elses_business() {
+    if !root() {
+        return;
+    }
+    // More than know each other by ARP entries; the client and the router do.
+    let lab = Lab::new(
+        "
+name: NAME
+nodes:
+  s: { kind: switch }
+  h{i}: { kind: host, count: 70 }
+  user: { kind: client }
+  edge: { kind: router }
+links:
+  - { endpoints: [\"h{i}\", s], count: 70 }
+  - { endpoints: [user, s], delay: 1ms }
+  - { endpoints: [edge, s] }
+",
+    );
+    lab.up();
+    let heard = || {
+        let file = "/sys/class/net/eth0/statistics/rx_packets";
+        lab.ok(&["exec", "h1", "--", "cat", file])
+    };
+    // Reports of multicast groups, from when the nodes were made.
+    wait_for("silence", || {
+        let before = heard();
+        std::thread::sleep(Duration::from_millis(300));
+        heard() == before
+    });
+    let before = heard();
+    let times = lab.ping("user", "edge", 3);
+    assert_eq!(times.len(), 3);
+    assert_eq!(heard(), before, "neither ARP nor a search for the router's port");
+    lab.ok(&["down"]);
 }
 
 #[test]

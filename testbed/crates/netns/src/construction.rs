@@ -325,6 +325,11 @@ impl Built<'_> {
             let request = message::new_neighbour(index, &item.interface, item.address, item.mac);
             requests[item.namespace].push(request);
         }
+        for item in &self.site.spec.forwarding {
+            let index = self.index(item.namespace, &item.interface);
+            let request = message::new_forwarding(index, &item.interface, item.mac);
+            requests[item.namespace].push(request);
+        }
         self.execute_each(&requests)
     }
 

@@ -75,6 +75,9 @@ impl Layout {
         for (position, _) in &spec.adopted {
             name_of(spec, *position)?;
         }
+        for entry in &spec.forwarding {
+            self.require(spec, places, entry.namespace, &entry.interface)?;
+        }
         for neighbour in &spec.neighbours {
             self.require(spec, places, neighbour.namespace, &neighbour.interface)?;
         }

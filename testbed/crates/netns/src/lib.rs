@@ -50,7 +50,7 @@ pub use network::Network;
 pub use probe::{KernelFeatures, probe_kernel};
 pub use shape::Midpoint;
 pub use spec::{
-    AddressSpec, BRIDGE, DirectRouteSpec, NamespaceRole, NamespaceSpec, NearEnd, NeighbourSpec, NetworkSpec,
-    NewVeth, RouteSpec, VethSpec,
+    AddressSpec, BRIDGE, DirectRouteSpec, ForwardingSpec, NamespaceRole, NamespaceSpec, NearEnd,
+    NeighbourSpec, NetworkSpec, NewVeth, RouteSpec, VethSpec,
 };
 pub use tc::statistics::QueueStatistics;

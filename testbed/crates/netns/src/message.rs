@@ -11,7 +11,7 @@ use netlink_packet_route::link::{
     LinkMessage,
 };
 use netlink_packet_route::neighbour::{
-    NeighbourAddress, NeighbourAttribute, NeighbourMessage, NeighbourState,
+    NeighbourAddress, NeighbourAttribute, NeighbourFlags, NeighbourMessage, NeighbourState,
 };
 use netlink_packet_route::route::{RouteMessage, RouteScope};
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
@@ -235,6 +235,30 @@ fn neighbour_message(index: u32, address: IpAddr) -> NeighbourMessage {
     message.header.family = family;
     message.header.ifindex = index;
     message.attributes = vec![NeighbourAttribute::Destination(destination)];
+    message
+}
+
+/// Adds an entry to the forwarding database of the bridge that an interface is a port of: one that does not age.
+pub(crate) fn new_forwarding(index: u32, name: &str, mac: [u8; 6]) -> Request {
+    let mut message = forwarding_message(index, mac);
+    message.header.state = NeighbourState::Noarp;
+    let operation = format!("add a forwarding entry to port `{name}`");
+    Request::new(&RouteNetlinkMessage::NewNeighbour(message), CHANGED, operation)
+}
+
+/// Removes such an entry, unless the bridge has learnt that the address is behind another port.
+pub(crate) fn remove_forwarding(index: u32, name: &str, mac: [u8; 6]) -> Request {
+    let operation = format!("remove a forwarding entry from port `{name}`");
+    let message = forwarding_message(index, mac);
+    Request::new(&RouteNetlinkMessage::DelNeighbour(message), 0, operation)
+}
+
+fn forwarding_message(index: u32, mac: [u8; 6]) -> NeighbourMessage {
+    let mut message = NeighbourMessage::default();
+    message.header.family = AddressFamily::Bridge;
+    message.header.ifindex = index;
+    message.header.flags = NeighbourFlags::Controller;
+    message.attributes = vec![NeighbourAttribute::LinkLayerAddress(mac.to_vec())];
     message
 }
 

@@ -104,7 +104,7 @@ impl Network {
     }
 
     /// Adds to the running network what it does not have yet: the namespaces of the description that are new by their names, and
-    /// all links, addresses, routes and neighbours of the description. One call at a time.
+    /// all links, addresses, routes, neighbours and forwarding entries of the description. One call at a time.
     ///
     /// # Errors
     ///

@@ -24,6 +24,8 @@ pub struct NetworkSpec {
     pub routes: Vec<RouteSpec>,
     /// Permanent neighbour entries (ARP and neighbour discovery).
     pub neighbours: Vec<NeighbourSpec>,
+    /// Static entries of the forwarding databases of switches.
+    pub forwarding: Vec<ForwardingSpec>,
     /// Namespaces that somebody else made and keeps, such as a container's, by their position in `namespaces`: they get the
     /// settings of their role and everything above, instead of new ones.
     pub adopted: Vec<(usize, Arc<OwnedFd>)>,
@@ -138,5 +140,17 @@ pub struct NeighbourSpec {
     /// The neighbour's address.
     pub address: IpAddr,
     /// The neighbour's hardware address.
+    pub mac: [u8; 6],
+}
+
+/// A static entry of a bridge's forwarding database, so that frames for this address go out of one port only, and it is not
+/// forgotten when the interface is silent. A frame from the address that comes in elsewhere moves the entry there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ForwardingSpec {
+    /// The switch.
+    pub namespace: usize,
+    /// Its port.
+    pub interface: String,
+    /// The hardware address behind the port.
     pub mac: [u8; 6],
 }

@@ -10,7 +10,7 @@ use crate::spec::NetworkSpec;
 const NOT_THERE: [i32; 4] = [libc::ENOENT, libc::ESRCH, libc::ENODEV, libc::EADDRNOTAVAIL];
 
 impl Network {
-    /// Removes the routes, neighbours, addresses and links of a description. Its namespaces stay
+    /// Removes the routes, neighbours, forwarding entries, addresses and links of a description. Its namespaces stay
     /// ([`Network::remove_namespace`]); what is not there any more is passed over.
     ///
     /// # Errors
@@ -37,6 +37,12 @@ impl Network {
         for item in &spec.neighbours {
             if let Some(index) = self.interface_index(name(item.namespace), &item.interface) {
                 let request = message::remove_neighbour(index, &item.interface, item.address);
+                keep(self.withdraw_one(name(item.namespace), &request));
+            }
+        }
+        for item in &spec.forwarding {
+            if let Some(index) = self.interface_index(name(item.namespace), &item.interface) {
+                let request = message::remove_forwarding(index, &item.interface, item.mac);
                 keep(self.withdraw_one(name(item.namespace), &request));
             }
         }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use dfaas_model::{Action, Link, Plan, Topology};
 use dfaas_netns::{
-    AddressSpec, DirectRouteSpec, KernelFeatures, NamespaceRole, NamespaceSpec, NearEnd, NeighbourSpec,
-    Network, NetworkSpec, RouteSpec, VethSpec,
+    AddressSpec, DirectRouteSpec, ForwardingSpec, KernelFeatures, NamespaceRole, NamespaceSpec, NearEnd,
+    NeighbourSpec, Network, NetworkSpec, RouteSpec, VethSpec,
 };
 
 use crate::error::LabError;
@@ -106,6 +106,15 @@ pub(crate) fn specification<'a>(
                 namespace: namespace_of(&index, namespace)?,
                 interface: interface.clone(),
                 address: *address,
+                mac: *mac,
+            }),
+            Action::AddForwarding {
+                namespace,
+                interface,
+                mac,
+            } => spec.forwarding.push(ForwardingSpec {
+                namespace: namespace_of(&index, namespace)?,
+                interface: interface.clone(),
                 mac: *mac,
             }),
             _ => {}

@@ -1,6 +1,7 @@
 //! Every step `up` will take, as data, before anything is touched.
 
 pub(crate) mod addresses;
+mod forwarding;
 mod graph;
 pub(crate) mod names;
 mod nodes;

@@ -8,12 +8,13 @@ use crate::topology::{Backend, Impairment, Limits};
 use crate::units::ByteSize;
 
 /// Headings, in the order of the work.
-const GROUPS: [&str; 13] = [
+const GROUPS: [&str; 14] = [
     "namespaces",
     "links",
     "addresses",
     "routes",
     "neighbours",
+    "forwarding",
     "bridges",
     "impairments",
     "limits",
@@ -101,6 +102,13 @@ impl fmt::Display for Action {
                     "{namespace}:{interface}  {address} is {}",
                     MacText(*mac)
                 )
+            }
+            Action::AddForwarding {
+                namespace,
+                interface,
+                mac,
+            } => {
+                write!(formatter, "{namespace}:{interface}  to {}", MacText(*mac))
             }
             Action::RaiseBridge { namespace } => formatter.write_str(namespace),
             Action::Impair {

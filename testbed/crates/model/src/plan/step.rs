@@ -79,6 +79,15 @@ pub enum Action {
         /// The neighbour's hardware address.
         mac: [u8; 6],
     },
+    /// A static entry of a switch's forwarding database, so that no frame for a known interface goes out of all ports.
+    AddForwarding {
+        /// Switch.
+        namespace: String,
+        /// Port of it.
+        interface: String,
+        /// The hardware address behind the port.
+        mac: [u8; 6],
+    },
     /// The bridge of a switch goes up, after all its ports are in it.
     RaiseBridge {
         /// Switch.
@@ -211,6 +220,7 @@ impl Action {
             Action::AddAddress { .. } => "addresses",
             Action::AddDirectRoute { .. } | Action::AddRoute { .. } => "routes",
             Action::AddNeighbour { .. } => "neighbours",
+            Action::AddForwarding { .. } => "forwarding",
             Action::RaiseBridge { .. } => "bridges",
             Action::Impair { .. } => "impairments",
             Action::LimitNode { .. } => "limits",

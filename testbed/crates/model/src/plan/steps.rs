@@ -6,16 +6,20 @@ use indexmap::IndexMap;
 
 use super::PlannedNode;
 use super::addresses::{self, Addressing};
+use super::forwarding::{self, Entry};
 use super::graph::{Graph, StepId};
 use super::names::{self, WIRE};
 use super::nodes::DEFAULT_MTU;
 use super::routes::{self, DirectRoute, Route};
 use super::step::{Action, LinkEnd, Service, Step};
+use crate::topology::segments::{Port, Segment};
 use crate::topology::{Link, Node, NodeKind, Topology};
 
-/// Static neighbour entries are written on segments up to this many interfaces. They grow with the square of the
-/// segment; larger ones resolve addresses by ARP and neighbour discovery, which then cross the impaired links.
-const STATIC_NEIGHBOURS: usize = 64;
+/// All interfaces of a segment know each other from the start if they are at most so many: entries grow with the square
+/// of them. Others resolve addresses by ARP and neighbour discovery, which cross the impaired links.
+const MOST_NEIGHBOURS: usize = 64;
+/// Those of `dfaas`, `client` and `router` nodes know each other up to this many, whatever else is on their segment.
+const MOST_BUSY_NEIGHBOURS: usize = 256;
 
 /// All steps, in an order in which they can be done.
 pub(super) fn steps(
@@ -36,6 +40,7 @@ pub(super) fn steps(
     builder.addresses(nodes);
     builder.routes();
     builder.neighbours();
+    builder.forwarding();
     builder.bridges();
     builder.impairments();
     for (name, node) in &topology.nodes {
@@ -191,12 +196,10 @@ impl<'a> Builder<'a> {
 
     fn neighbours(&mut self) {
         for segment in &self.addressing.segments.list {
-            if segment.ports.len() > STATIC_NEIGHBOURS {
-                continue;
-            }
-            for port in &segment.ports {
+            let ports = self.acquainted(segment);
+            for port in &ports {
                 let end = &self.topology.links[port.link].endpoints[port.end];
-                for neighbour in segment.ports.iter().filter(|other| other.node != port.node) {
+                for neighbour in ports.iter().filter(|other| other.node != port.node) {
                     let Some((four, six)) = self.addressing.of(*neighbour) else {
                         continue;
                     };
@@ -214,6 +217,36 @@ impl<'a> Builder<'a> {
                     }
                 }
             }
+        }
+    }
+
+    /// The interfaces of a segment that know each other from the start.
+    fn acquainted(&self, segment: &Segment) -> Vec<Port> {
+        if segment.ports.len() <= MOST_NEIGHBOURS {
+            return segment.ports.clone();
+        }
+        let is_busy = |port: &&Port| {
+            let node = self.topology.nodes.get_index(port.node);
+            node.is_some_and(|(_, node)| node.kind != NodeKind::Host)
+        };
+        let busy: Vec<Port> = segment.ports.iter().filter(is_busy).copied().collect();
+        if busy.len() <= MOST_BUSY_NEIGHBOURS {
+            busy
+        } else {
+            Vec::new()
+        }
+    }
+
+    fn forwarding(&mut self) {
+        for Entry { port, mac } in forwarding::entries(self.topology) {
+            let end = &self.topology.links[port.link].endpoints[port.end];
+            let action = Action::AddForwarding {
+                namespace: end.node.clone(),
+                interface: end.interface.clone(),
+                mac,
+            };
+            let step = self.graph.add(action, self.links.get(port.link).copied());
+            self.needed_by(&end.node, step);
         }
     }
 

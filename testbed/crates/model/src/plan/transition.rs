@@ -14,7 +14,7 @@ pub struct Transition {
 }
 
 impl Transition {
-    /// Namespaces, links, addresses, routes and neighbours in which two plans differ. The links named in `remade` are
+    /// Namespaces, links, addresses, routes, neighbours and forwarding entries in which two plans differ. The links named in `remade` are
     /// made anew even where both plans have the same, with all that is on their interfaces.
     #[must_use]
     pub fn between(before: &Plan, after: &Plan, remade: &HashSet<&str>) -> Transition {
@@ -64,6 +64,7 @@ fn network(plan: &Plan) -> impl Iterator<Item = &Action> {
                 | Action::AddDirectRoute { .. }
                 | Action::AddRoute { .. }
                 | Action::AddNeighbour { .. }
+                | Action::AddForwarding { .. }
         )
     })
 }
@@ -114,6 +115,9 @@ impl Touched<'_> {
                 namespace, interface, ..
             }
             | Action::AddNeighbour {
+                namespace, interface, ..
+            }
+            | Action::AddForwarding {
                 namespace, interface, ..
             } => self
                 .interfaces

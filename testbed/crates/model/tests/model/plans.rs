@@ -325,8 +325,9 @@ fn a_thousand_hosts_fit_on_one_switch() {
     let plan = plan(&lab).unwrap();
     let last = plan.node("h1000").unwrap();
     assert_eq!(last.interfaces[0].addresses[0].to_string(), "10.0.3.232/22");
-    // Namespaces with the wire's own, links, two addresses each, impairments, the bridge; no neighbours.
-    assert_eq!(plan.steps().count(), 1002 + 1000 + 2000 + 1000 + 1);
+    // Namespaces with the wire's own, links, two addresses each, what the switch knows, impairments, the bridge; no
+    // neighbours.
+    assert_eq!(plan.steps().count(), 1002 + 1000 + 2000 + 1000 + 1000 + 1);
 }
 
 #[test]
@@ -339,6 +340,97 @@ fn neighbour_entries_stop_before_they_explode() {
     };
     assert_eq!(entries(64), 64 * 63 * 2);
     assert_eq!(entries(65), 0);
+}
+
+#[test]
+fn on_a_large_segment_those_who_work_know_each_other() {
+    let lab = topology(
+        "name: crowd
+nodes:
+  s1: { kind: switch }
+  h{i}: { kind: host, count: 100 }
+  user: { kind: client }
+  edge: { kind: router }
+links:
+  - { endpoints: [\"h{i}\", s1], count: 100 }
+  - { endpoints: [user, s1] }
+  - { endpoints: [edge, s1] }
+",
+    );
+    let plan = plan(&lab).unwrap();
+    let neighbours: Vec<String> = plan
+        .steps()
+        .filter_map(|step| match &step.action {
+            Action::AddNeighbour {
+                namespace, address, ..
+            } if address.is_ipv4() => Some(format!("{namespace} {address}")),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(neighbours, ["user 10.0.0.102", "edge 10.0.0.101"]);
+}
+
+/// Switch, port and whose hardware address is behind it.
+fn forwarding(lab: &Topology) -> Vec<String> {
+    let plan = plan(lab).unwrap();
+    let owner = |mac: &[u8; 6]| {
+        let mut interfaces = plan
+            .nodes()
+            .flat_map(|node| node.interfaces.iter().map(move |interface| (node, interface)));
+        interfaces
+            .find(|(_, interface)| interface.mac == *mac)
+            .map(|(node, interface)| format!("{}:{}", node.name, interface.name))
+    };
+    let entries = plan.steps().filter_map(|step| match &step.action {
+        Action::AddForwarding {
+            namespace,
+            interface,
+            mac,
+        } => Some(format!("{namespace}:{interface} → {}", owner(mac)?)),
+        _ => None,
+    });
+    entries.collect()
+}
+
+#[test]
+fn every_switch_knows_the_way_to_every_interface() {
+    let lab = topology(
+        "name: tree
+nodes:
+  s{i}: { kind: switch, count: 4 }
+  h{i}: { kind: host, count: 3 }
+links:
+  - { endpoints: [s1, s2] }
+  - { endpoints: [s2, s3] }
+  - { endpoints: [h1, s1] }
+  - { endpoints: [s3, h2] }
+  - { endpoints: [h3, s4] }
+  - { endpoints: [h1, h3] }
+",
+    );
+    assert_snapshot!(forwarding(&lab).join("\n"));
+}
+
+#[test]
+fn switches_learn_where_there_is_too_much_to_know() {
+    // A line of switches with one host each.
+    let entries = |switches: usize| {
+        let joints: String = (1..switches)
+            .map(|switch| format!("  - {{ endpoints: [s{switch}, s{}] }}\n", switch + 1))
+            .collect();
+        forwarding(&topology(&format!(
+            "name: long
+nodes:
+  s{{i}}: {{ kind: switch, count: {switches} }}
+  h{{i}}: {{ kind: host, count: {switches} }}
+links:
+  - {{ endpoints: [\"h{{i}}\", \"s{{i}}\"], count: {switches} }}
+{joints}"
+        )))
+        .len()
+    };
+    assert_eq!(entries(128), 128 * 128);
+    assert_eq!(entries(129), 0);
 }
 
 /// Not asserted: a time depends on the machine. `--nocapture` shows it.

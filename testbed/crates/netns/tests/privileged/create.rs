@@ -4,11 +4,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use dfaas_netns::{
-    KernelImpairment, NamespaceRole, NamespaceSpec, NeighbourSpec, Network, NetworkSpec, RouteSpec,
+    ForwardingSpec, KernelImpairment, NamespaceRole, NamespaceSpec, NeighbourSpec, Network, NetworkSpec,
+    RouteSpec,
 };
 
 use crate::support::{
-    FIRST_NODE, SOON, WIRE, assert_passes, join_star, joined_star, midpoint, pair, privileged, star, udp,
+    FIRST_NODE, SOON, SWITCH, WIRE, assert_passes, join_star, joined_star, midpoint, pair, privileged, star,
+    udp,
 };
 
 #[test]
@@ -53,6 +55,53 @@ fn a_static_neighbour_is_not_resolved() {
         "{entry}"
     );
     network.close(SOON).unwrap();
+}
+
+#[test]
+fn frames_for_somebody_who_was_silent_so_far_go_out_of_one_port() {
+    const PACKETS: u64 = 50;
+    let Some(_guard) = privileged() else { return };
+    for is_known in [true, false] {
+        let mut spec = star(3);
+        // A report of a multicast group, which IPv6 may send, would tell the switch who is where.
+        spec.addresses.retain(|item| item.address.addr().is_ipv4());
+        spec.neighbours.push(NeighbourSpec {
+            namespace: FIRST_NODE,
+            interface: "eth0".into(),
+            address: "10.0.0.2".parse().unwrap(),
+            mac: [2, 0, 0, 0, 0, 2],
+        });
+        if is_known {
+            spec.forwarding.push(ForwardingSpec {
+                namespace: SWITCH,
+                interface: "p2".into(),
+                mac: [2, 0, 0, 0, 0, 2],
+            });
+        }
+        let network = Network::create(&spec).unwrap();
+        join_star(&network, 3);
+        let heard = |node: &str| {
+            let read = || std::fs::read_to_string("/proc/thread-self/net/dev");
+            let table = network.enter(node, read).unwrap().unwrap();
+            let line = table.lines().find_map(|line| line.trim().strip_prefix("eth0:"));
+            let packets = line.and_then(|line| line.split_whitespace().nth(1));
+            packets.unwrap().parse::<u64>().unwrap()
+        };
+        let before = heard("n3");
+        let (from, to) = (udp(&network, "n1", "10.0.0.1"), udp(&network, "n2", "10.0.0.2"));
+        for _ in 0..PACKETS {
+            from.send_to(b"ping", to.local_addr().unwrap()).unwrap();
+            to.recv_from(&mut [0; 16]).unwrap();
+        }
+        let others = heard("n3") - before;
+        if is_known {
+            assert!(others < PACKETS, "{others} packets came to somebody else");
+        } else {
+            assert!(others >= PACKETS, "nothing would have been shown");
+        }
+        drop((from, to));
+        network.close(SOON).unwrap();
+    }
 }
 
 #[test]
