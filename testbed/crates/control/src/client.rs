@@ -90,6 +90,14 @@ impl Client {
         self.json("GET", paths::LAB, None).await
     }
 
+    /// The whole lab as it was sent: for those who read little of it, often.
+    ///
+    /// # Errors
+    /// When the supervisor does not answer.
+    pub async fn lab_unread(&self) -> Result<serde_json::Value, ControlError> {
+        self.json("GET", paths::LAB, None).await
+    }
+
     /// The lab without its links, whose statistics are most of what [`Client::lab`] has to gather and send.
     ///
     /// # Errors

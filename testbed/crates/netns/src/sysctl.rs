@@ -25,12 +25,13 @@ const NO_IPV6: [Setting; 1] = [("conf/default/disable_ipv6", "1")];
 /// What nodes get before their interfaces are made: no detection of duplicates, no router (where none is accepted, the kernel asks
 /// for none either). And the first version of multicast listener discovery, because it reports a new group at once, while the node is
 /// not connected yet; the second version does so from a work queue, and on a busy machine a thousand such reports would be flooded to
-/// a thousand nodes later on. The repetition of a report comes at a random time within the interval, in milliseconds.
+/// a thousand nodes later on. The repetition of a report comes at a random time within the interval, in milliseconds, so it is as
+/// long as the kernel takes: of a thousand nodes one in half an hour repeats its report.
 const STATIC_IPV6: [Setting; 4] = [
     ("conf/default/accept_dad", "0"),
     ("conf/default/accept_ra", "0"),
     ("conf/default/force_mld_version", "1"),
-    ("conf/default/mldv1_unsolicited_report_interval", "86400000"),
+    ("conf/default/mldv1_unsolicited_report_interval", "2147483647"),
 ];
 
 /// What container engines switch off in a namespace without addresses of theirs.

@@ -107,10 +107,8 @@ impl LabFactory for Labs {
 
     fn look<'a>(&'a self, lab: &'a str) -> BoxFuture<'a, Result<Option<serde_json::Value>, String>> {
         Box::pin(async move {
-            let detail = Self::client(lab).lab().await.map_err(|error| error.to_string())?;
-            serde_json::to_value(&detail)
-                .map(Some)
-                .map_err(|error| error.to_string())
+            let detail = Self::client(lab).lab_unread().await;
+            detail.map(Some).map_err(|error| error.to_string())
         })
     }
 

@@ -24,22 +24,23 @@ struct LinkState {
 
 impl LinkStates {
     /// From the description of a lab; none if it has no links that can be told.
-    pub(super) fn read(detail: &Value) -> Option<LinkStates> {
-        let links = detail.get("links")?.as_array()?;
-        let states = links.iter().filter_map(|link| {
-            let part = |key: &str| link.get(key).cloned().unwrap_or_default();
+    pub(super) fn read(mut detail: Value) -> Option<LinkStates> {
+        let states = detail.get_mut("links")?.as_array_mut()?.iter_mut();
+        let links = states.filter_map(|link| {
+            let mut part = |key: &str| link.get_mut(key).map(Value::take).unwrap_or_default();
             let state = LinkState {
-                up: link.get("up")?.as_bool()?,
                 forward: part("forward"),
                 backward: part("backward"),
                 queues: part("queues"),
                 statistics: part("statistics"),
+                up: link.get("up")?.as_bool()?,
             };
             Some((link.get("name")?.as_str()?.to_owned(), state))
         });
+        let links = links.collect();
         let bounds = detail.get("lateness_bounds").and_then(Value::as_array);
         Some(LinkStates {
-            links: states.collect(),
+            links,
             bounds: bounds.into_iter().flatten().filter_map(Value::as_u64).collect(),
         })
     }
@@ -124,7 +125,7 @@ mod tests {
     use super::*;
 
     fn lab(delay: &str, up: bool) -> LinkStates {
-        LinkStates::read(&json!({ "links": [
+        LinkStates::read(json!({ "links": [
             { "name": "a--b", "up": up, "forward": { "delay": delay }, "backward": {} },
             { "name": "b--c", "up": true, "forward": {}, "backward": {} },
         ]}))
@@ -140,16 +141,16 @@ mod tests {
             ["link a--b is delay 6ms forward, not delay 5ms"]
         );
         assert_eq!(told(&lab("5ms", false), &lab("5ms", true)), ["link a--b is down"]);
-        let none = LinkStates::read(&json!({ "links": [] })).unwrap();
+        let none = LinkStates::read(json!({ "links": [] })).unwrap();
         assert_eq!(told(&none, &lab("5ms", true)).len(), 2);
-        assert!(LinkStates::read(&json!({ "name": "a lab of another kind" })).is_none());
+        assert!(LinkStates::read(json!({ "name": "a lab of another kind" })).is_none());
     }
 
     #[test]
     fn what_the_kernel_says_counts_also_where_the_lab_knows_of_nothing() {
         let lab = |queues: &str| {
             let link = json!({ "name": "a--b", "up": true, "forward": {}, "backward": {}, "queues": queues });
-            LinkStates::read(&json!({ "links": [link] })).unwrap()
+            LinkStates::read(json!({ "links": [link] })).unwrap()
         };
         let none = HashSet::new();
         assert!(lab("12").differences(&lab("12"), &none).is_empty());

@@ -22,7 +22,7 @@ pub use verdict::SentinelSummary;
 
 /// Between two looks.
 const PERIOD: Duration = Duration::from_millis(500);
-/// Between two looks at the links at least this for each of them (measured: a look takes 0.2 ms of processor time per link).
+/// Between two looks at the links at least this for each of them (measured: a look takes 0.13 ms of processor time per link).
 const PER_LINK: Duration = Duration::from_millis(2);
 
 /// Watches one lab.
@@ -56,7 +56,7 @@ impl<'a> Sentinel<'a> {
             lab: &lab.name,
             flapping,
             watched: Mutex::new(Watched {
-                expected: LinkStates::read(&lab.detail),
+                expected: LinkStates::read(lab.detail.clone()),
                 rest: Instant::now(),
                 machine: Machine::new(supervisor),
                 summary: SentinelSummary::default(),
@@ -112,7 +112,7 @@ impl<'a> Sentinel<'a> {
         watched.look_at_machine();
         let summary = &mut watched.summary;
         summary.longest_answer_ms = summary.longest_answer_ms.max(asked.elapsed().as_secs_f64() * 1e3);
-        let Some(now) = LinkStates::read(&detail) else {
+        let Some(now) = LinkStates::read(detail) else {
             return;
         };
         watched.rest = asked + PER_LINK * now.count();

@@ -206,6 +206,12 @@ fn a_network_that_nobody_uses_says_next_to_nothing() {
     // At most one report of the multicast group of its address from each node, to each node.
     let most = u64::from(nodes) * u64::from(nodes);
     assert!(packets <= most, "{packets} packets: {queues:?}");
+    // A node repeats its report at a random time within this, and all others get it.
+    let interval = network.enter("n1", || {
+        std::fs::read_to_string("/proc/sys/net/ipv6/conf/eth0/mldv1_unsolicited_report_interval")
+    });
+    let interval = Duration::from_millis(interval.unwrap().unwrap().trim().parse().unwrap());
+    assert!(interval > Duration::from_secs(20 * 24 * 3600), "{interval:?}");
     network.close(SOON).unwrap();
 }
 
