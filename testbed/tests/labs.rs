@@ -92,6 +92,9 @@ links:
     let times = lab.ping("user", "edge", 3);
     assert_eq!(times.len(), 3);
     assert_eq!(heard(), before, "neither ARP nor a search for the router's port");
+    // Hosts ask for each other, and the switch answers.
+    assert_eq!(lab.ping("h2", "h3", 3).len(), 3);
+    assert_eq!(heard(), before, "nobody else is asked");
     lab.ok(&["down"]);
 }
 

@@ -3,7 +3,7 @@
 //! Both take the kernel about as long, and each leaves one of two processors idle. Overlapping them saves less than half of either,
 //! because both need the kernel's one lock for network configuration.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::time::Instant;
@@ -325,10 +325,18 @@ impl Built<'_> {
             let request = message::new_neighbour(index, &item.interface, item.address, item.mac);
             requests[item.namespace].push(request);
         }
+        let mut answering = HashSet::new();
         for item in &self.site.spec.forwarding {
             let index = self.index(item.namespace, &item.interface);
-            let request = message::new_forwarding(index, &item.interface, item.mac);
-            requests[item.namespace].push(request);
+            let requests = &mut requests[item.namespace];
+            requests.push(message::new_forwarding(index, &item.interface, item.mac));
+            if let Some(address) = item.answers_for {
+                let bridge = self.index(item.namespace, BRIDGE);
+                requests.push(message::new_neighbour(bridge, BRIDGE, address.into(), item.mac));
+                if answering.insert((item.namespace, index)) {
+                    requests.push(message::answer_arp(index, &item.interface));
+                }
+            }
         }
         self.execute_each(&requests)
     }

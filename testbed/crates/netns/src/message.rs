@@ -16,7 +16,8 @@ use netlink_packet_route::neighbour::{
 use netlink_packet_route::route::{RouteMessage, RouteScope};
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use rtnetlink::{
-    AddressMessageBuilder, LinkBridge, LinkMessageBuilder, LinkUnspec, LinkVeth, RouteMessageBuilder,
+    AddressMessageBuilder, LinkBridge, LinkBridgePort, LinkMessageBuilder, LinkUnspec, LinkVeth,
+    RouteMessageBuilder,
 };
 
 use crate::layout::Interface;
@@ -244,6 +245,14 @@ pub(crate) fn new_forwarding(index: u32, name: &str, mac: [u8; 6]) -> Request {
     message.header.state = NeighbourState::Noarp;
     let operation = format!("add a forwarding entry to port `{name}`");
     Request::new(&RouteNetlinkMessage::NewNeighbour(message), CHANGED, operation)
+}
+
+/// Lets a port answer ARP requests that come in, for all addresses that its bridge has as neighbours, and keeps them from going
+/// out of it.
+pub(crate) fn answer_arp(index: u32, name: &str) -> Request {
+    let message = LinkBridgePort::new(index).proxy_arp(true).build();
+    // Of an interface that is there; a `set` request passes what is for the bridge over.
+    link_request(message, 0, format!("let port `{name}` answer ARP"))
 }
 
 /// Removes such an entry, unless the bridge has learnt that the address is behind another port.

@@ -1,6 +1,6 @@
 //! The description of a network, as plain data.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
@@ -153,4 +153,6 @@ pub struct ForwardingSpec {
     pub interface: String,
     /// The hardware address behind the port.
     pub mac: [u8; 6],
+    /// The switch answers ARP requests for this address, which then go no further.
+    pub answers_for: Option<Ipv4Addr>,
 }

@@ -4,7 +4,7 @@ use crate::error::NetnsError;
 use crate::message;
 use crate::netlink::Request;
 use crate::network::Network;
-use crate::spec::NetworkSpec;
+use crate::spec::{BRIDGE, NetworkSpec};
 
 /// What the kernel says of something that is not there: it went with its interface, or somebody in the node removed it.
 const NOT_THERE: [i32; 4] = [libc::ENOENT, libc::ESRCH, libc::ENODEV, libc::EADDRNOTAVAIL];
@@ -43,6 +43,11 @@ impl Network {
         for item in &spec.forwarding {
             if let Some(index) = self.interface_index(name(item.namespace), &item.interface) {
                 let request = message::remove_forwarding(index, &item.interface, item.mac);
+                keep(self.withdraw_one(name(item.namespace), &request));
+            }
+            let bridge = self.interface_index(name(item.namespace), BRIDGE);
+            if let (Some(bridge), Some(address)) = (bridge, item.answers_for) {
+                let request = message::remove_neighbour(bridge, BRIDGE, address.into());
                 keep(self.withdraw_one(name(item.namespace), &request));
             }
         }

@@ -112,10 +112,12 @@ pub(crate) fn specification<'a>(
                 namespace,
                 interface,
                 mac,
+                answers_for,
             } => spec.forwarding.push(ForwardingSpec {
                 namespace: namespace_of(&index, namespace)?,
                 interface: interface.clone(),
                 mac: *mac,
+                answers_for: *answers_for,
             }),
             _ => {}
         }

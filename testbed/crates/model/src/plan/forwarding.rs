@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use super::addresses;
 use crate::topology::{NodeKind, Topology};
 
 /// Most entries for one segment, where every switch knows every interface. In a larger one switches learn, as real ones
@@ -18,13 +17,22 @@ pub(super) struct End {
     pub(super) end: usize,
 }
 
+impl End {
+    fn other(self) -> End {
+        End {
+            end: 1 - self.end,
+            ..self
+        }
+    }
+}
+
 /// An entry of a switch's forwarding database.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Entry {
     /// The switch's port.
     pub(super) port: End,
-    /// The hardware address behind it.
-    pub(super) mac: [u8; 6],
+    /// The interface behind it.
+    pub(super) interface: End,
 }
 
 /// The entries of all switches.
@@ -48,7 +56,7 @@ pub(super) fn entries(topology: &Topology) -> Vec<Entry> {
             for (_, toward) in switches.reach(home) {
                 entries.extend(switches.hosts(home).map(|host| Entry {
                     port: toward.unwrap_or(host),
-                    mac: addresses::mac(topology, host.link, 1 - host.end),
+                    interface: host.other(),
                 }));
             }
         }
@@ -109,9 +117,7 @@ impl Switches {
             for port in self.ports(switch) {
                 let is_back = from == Some(port.end.link);
                 if self.ports.contains_key(&port.far) && !is_back {
-                    let End { link, end } = port.end;
-                    let toward = End { link, end: 1 - end };
-                    reached.push((port.far, Some(toward), Some(link)));
+                    reached.push((port.far, Some(port.end.other()), Some(port.end.link)));
                 }
             }
         }

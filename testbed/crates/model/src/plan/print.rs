@@ -107,8 +107,11 @@ impl fmt::Display for Action {
                 namespace,
                 interface,
                 mac,
+                answers_for,
             } => {
-                write!(formatter, "{namespace}:{interface}  to {}", MacText(*mac))
+                write!(formatter, "{namespace}:{interface}  to {}", MacText(*mac))?;
+                let mut address = answers_for.iter();
+                address.try_for_each(|address| write!(formatter, ", answers for {address}"))
             }
             Action::RaiseBridge { namespace } => formatter.write_str(namespace),
             Action::Impair {

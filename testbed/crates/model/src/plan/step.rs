@@ -1,7 +1,7 @@
 //! What `up` does, one step at a time.
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
@@ -87,6 +87,9 @@ pub enum Action {
         interface: String,
         /// The hardware address behind the port.
         mac: [u8; 6],
+        /// For this address of the interface the switch answers ARP, so that requests for it do not go to all.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        answers_for: Option<Ipv4Addr>,
     },
     /// The bridge of a switch goes up, after all its ports are in it.
     RaiseBridge {

@@ -1,6 +1,7 @@
 //! The steps of a plan and what each waits for.
 
 use std::collections::HashMap;
+use std::net::{IpAddr, Ipv4Addr};
 
 use indexmap::IndexMap;
 
@@ -16,7 +17,7 @@ use crate::topology::segments::{Port, Segment};
 use crate::topology::{Link, Node, NodeKind, Topology};
 
 /// All interfaces of a segment know each other from the start if they are at most so many: entries grow with the square
-/// of them. Others resolve addresses by ARP and neighbour discovery, which cross the impaired links.
+/// of them. Others resolve addresses by ARP, which the switch answers, and neighbour discovery, which goes to everybody.
 const MOST_NEIGHBOURS: usize = 64;
 /// Those of `dfaas`, `client` and `router` nodes know each other up to this many, whatever else is on their segment.
 const MOST_BUSY_NEIGHBOURS: usize = 256;
@@ -237,13 +238,29 @@ impl<'a> Builder<'a> {
         }
     }
 
+    /// The addresses of interfaces that do not know each other, by link and end.
+    fn asked_for(&self) -> HashMap<(usize, usize), Ipv4Addr> {
+        let segments = self.addressing.segments.list.iter();
+        let large = segments.filter(|segment| segment.ports.len() > MOST_NEIGHBOURS);
+        let address = |port: &Port| match self.addressing.of(*port)?.0.addr() {
+            IpAddr::V4(address) => Some(((port.link, port.end), address)),
+            IpAddr::V6(_) => None,
+        };
+        large
+            .flat_map(|segment| &segment.ports)
+            .filter_map(address)
+            .collect()
+    }
+
     fn forwarding(&mut self) {
-        for Entry { port, mac } in forwarding::entries(self.topology) {
+        let asked_for = self.asked_for();
+        for Entry { port, interface } in forwarding::entries(self.topology) {
             let end = &self.topology.links[port.link].endpoints[port.end];
             let action = Action::AddForwarding {
                 namespace: end.node.clone(),
                 interface: end.interface.clone(),
-                mac,
+                mac: addresses::mac(self.topology, interface.link, interface.end),
+                answers_for: asked_for.get(&(interface.link, interface.end)).copied(),
             };
             let step = self.graph.add(action, self.links.get(port.link).copied());
             self.needed_by(&end.node, step);

@@ -368,6 +368,11 @@ links:
         })
         .collect();
     assert_eq!(neighbours, ["user 10.0.0.102", "edge 10.0.0.101"]);
+    let answers = plan.steps().filter_map(|step| match &step.action {
+        Action::AddForwarding { answers_for, .. } => *answers_for,
+        _ => None,
+    });
+    assert_eq!(answers.count(), 102, "for the others the switch answers");
 }
 
 /// Switch, port and whose hardware address is behind it.
@@ -386,6 +391,7 @@ fn forwarding(lab: &Topology) -> Vec<String> {
             namespace,
             interface,
             mac,
+            ..
         } => Some(format!("{namespace}:{interface} → {}", owner(mac)?)),
         _ => None,
     });

@@ -76,6 +76,7 @@ fn frames_for_somebody_who_was_silent_so_far_go_out_of_one_port() {
                 namespace: SWITCH,
                 interface: "p2".into(),
                 mac: [2, 0, 0, 0, 0, 2],
+                answers_for: None,
             });
         }
         let network = Network::create(&spec).unwrap();
@@ -102,6 +103,47 @@ fn frames_for_somebody_who_was_silent_so_far_go_out_of_one_port() {
         drop((from, to));
         network.close(SOON).unwrap();
     }
+}
+
+#[test]
+fn a_switch_answers_for_those_it_knows_so_that_nobody_else_is_asked() {
+    let Some(_guard) = privileged() else { return };
+    let mut spec = star(3);
+    for node in [1, 2] {
+        spec.forwarding.push(ForwardingSpec {
+            namespace: SWITCH,
+            interface: format!("p{node}"),
+            mac: [2, 0, 0, 0, 0, node],
+            answers_for: Some(std::net::Ipv4Addr::new(10, 0, 0, node)),
+        });
+    }
+    let network = Network::create(&spec).unwrap();
+    join_star(&network, 3);
+    assert_passes(&udp(&network, "n1", "10.0.0.1"), &udp(&network, "n2", "10.0.0.2"));
+    // Who is not known is asked for as ever; the question tells n3 about n1, whom the switch answers for.
+    assert_passes(&udp(&network, "n1", "10.0.0.1"), &udp(&network, "n3", "10.0.0.3"));
+    let known = |node: &str| {
+        let read = || std::fs::read_to_string("/proc/thread-self/net/arp");
+        let table = network.enter(node, read).unwrap().unwrap();
+        let addresses = table.lines().skip(1).filter_map(|line| line.split(' ').next());
+        addresses
+            .map(str::to_owned)
+            .collect::<std::collections::BTreeSet<_>>()
+    };
+    let set = |addresses: &[&str]| addresses.iter().map(ToString::to_string).collect();
+    assert_eq!(known("n1"), set(&["10.0.0.2", "10.0.0.3"]));
+    // The answer came from the switch: n2 has not heard of n1 until it had a packet to answer.
+    assert!(known("n2").is_empty(), "{:?}", known("n2"));
+    assert_eq!(known("n3"), set(&["10.0.0.1"]));
+    assert_eq!(known("switch"), set(&["10.0.0.1", "10.0.0.2"]));
+    let forwarding = NetworkSpec {
+        links: Vec::new(),
+        addresses: Vec::new(),
+        ..spec
+    };
+    network.withdraw(&forwarding).unwrap();
+    assert!(known("switch").is_empty(), "{:?}", known("switch"));
+    network.close(SOON).unwrap();
 }
 
 #[test]
