@@ -58,6 +58,28 @@ fn a_lab_has_the_delays_of_its_file_and_leaves_nothing_behind() {
 }
 
 #[test]
+fn what_up_says_to_try_works() {
+    if !root() {
+        return;
+    }
+    let lab = Lab::new(
+        "
+name: NAME
+nodes: { s: { kind: switch }, a: { kind: host }, b: { kind: host }, t: { kind: switch } }
+links: [{ endpoints: [s, a] }, { endpoints: [s, b] }, { endpoints: [s, t] }]
+",
+    );
+    let said = lab.ok(&["up", lab.file().to_str().unwrap()]);
+    let hint = said
+        .lines()
+        .find_map(|line| line.strip_prefix("try   dfaas-testbed "));
+    let words: Vec<&str> = hint.unwrap_or_else(|| panic!("{said}")).split(' ').collect();
+    assert_eq!(words, ["exec", "a", "--", "ping", "-c", "3", "b"]);
+    assert!(lab.ok(&words).contains(" 0% packet loss"));
+    lab.ok(&["down"]);
+}
+
+#[test]
 fn first_packets_are_nobody_elses_business() {
     if !root() {
         return;

@@ -266,13 +266,14 @@ fn hints(detail: &dfaas_control::LabDetail) -> String {
             )),
         }
         lines.push(format!("dfaas-testbed logs {} agent -f", node.name));
-    } else if let [first, .., last] = &detail.nodes[..]
-        && let Some(address) = &last.address
-    {
-        lines.push(format!(
-            "dfaas-testbed exec {} -- ping -c 3 {address}",
-            first.name
-        ));
+    } else {
+        let mut nodes = detail.nodes.iter().filter(|node| node.address.is_some());
+        if let (Some(first), Some(last)) = (nodes.next(), nodes.next_back()) {
+            lines.push(format!(
+                "dfaas-testbed exec {} -- ping -c 3 {}",
+                first.name, last.name
+            ));
+        }
     }
     lines.push("dfaas-testbed down".to_owned());
     let style = Style::for_stdout();
