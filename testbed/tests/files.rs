@@ -49,6 +49,32 @@ fn bad_files_are_refused_with_place_and_code_2() {
 }
 
 #[test]
+fn a_file_of_the_other_kind_is_sent_to_its_verb() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().to_str().unwrap();
+    assert!(run(&["init", path]).status.success());
+    let [topology, scenario] = ["topology", "scenario"].map(|kind| format!("{path}/{kind}.yaml"));
+    let refused = |arguments: &[&str], expected: &str| {
+        let output = run(arguments);
+        let message = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {message}");
+        assert!(message.contains(expected), "{arguments:?}: {message}");
+    };
+    refused(
+        &["run", &topology],
+        "topology.yaml is a topology: `dfaas-testbed up`",
+    );
+    for verb in ["up", "plan", "graph", "apply"] {
+        refused(
+            &[verb, &scenario],
+            "scenario.yaml is a scenario: `dfaas-testbed run`",
+        );
+    }
+    refused(&["check", path], "it is a directory");
+    refused(&["check", "."], "cannot read .: it is a directory");
+}
+
+#[test]
 fn what_init_writes_is_valid_and_is_never_overwritten() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().to_str().unwrap();

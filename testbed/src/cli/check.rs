@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::{Overrides, print, print_json};
 use crate::error::CliError;
-use crate::files::{self, FileLoader};
+use crate::files;
 use crate::style::Style;
 use crate::table::counted;
 
@@ -64,7 +64,7 @@ pub(crate) fn run(arguments: &CheckArguments) -> Result<u8, CliError> {
 }
 
 fn scenario(arguments: &CheckArguments) -> Result<Found, CliError> {
-    let experiment = dfaas_model::load_scenario(&arguments.file, &FileLoader, &arguments.overrides.set)?;
+    let experiment = files::scenario(&arguments.file, &arguments.overrides.set)?;
     let runs = || experiment.cells.iter().flat_map(|cell| &cell.repetitions);
     for repetition in runs() {
         dfaas_model::plan(&repetition.topology)?;

@@ -17,7 +17,7 @@ use tokio::sync::watch;
 use super::up::interrupt_flag;
 use super::{Overrides, print, print_json};
 use crate::error::CliError;
-use crate::files::FileLoader;
+use crate::files;
 use factory::Labs;
 use screen::Screen;
 
@@ -39,7 +39,7 @@ pub(crate) struct RunArguments {
 }
 
 pub(crate) fn run(arguments: &RunArguments) -> Result<u8, CliError> {
-    let experiment = dfaas_model::load_scenario(&arguments.scenario, &FileLoader, &arguments.overrides.set)?;
+    let experiment = files::scenario(&arguments.scenario, &arguments.overrides.set)?;
     let interrupted = interrupt_flag()?;
     let now = jiff::Timestamp::now();
     let out = dfaas_experiment::prepare_run_directory(

@@ -22,10 +22,10 @@ pub(crate) fn normal(path: &str) -> String {
         }
     }
     let joined = parts.join("/");
-    if path.starts_with('/') {
-        format!("/{joined}")
-    } else {
-        joined
+    match (path.starts_with('/'), joined.as_str()) {
+        (true, _) => format!("/{joined}"),
+        (false, "") => ".".to_owned(),
+        (false, _) => joined,
     }
 }
 
@@ -57,6 +57,7 @@ mod tests {
         assert_eq!(beside("x/a.yaml", "/etc/b.yaml"), "/etc/b.yaml");
         assert_eq!(beside("/x/a.yaml", "../../../b.yaml"), "/b.yaml");
         assert_eq!(beside("../x/a.yaml", "../../b.yaml"), "../../b.yaml");
+        assert_eq!(normal("./x/.."), ".", "nothing is no path");
     }
 
     #[test]
