@@ -103,14 +103,15 @@ fn functions_come_and_go(lab: &Lab) {
     let listed = lab.json(&["functions", "n1", "--json"]);
     let listed = listed.as_array().unwrap();
     assert!(listed.iter().any(|it| it["name"] == "shasum"), "{listed:?}");
-    let refusals: [(&[&str], &str); 4] = [
+    let refusals: [(&[&str], &str); 5] = [
         (
             &["deploy", "n1", "--image", "ghcr.io/nope/none"],
             "ghcr.io/nope/none:latest: not found",
         ),
         (&["undeploy", "n1", "nosuch"], "service nosuch not found"),
         (&["functions", "user"], "node `user` has no FaaS platform"),
-        (&["functions", "n9"], "there is no node `n9`"),
+        (&["functions", "n9"], "has no node `n9`; did you mean `n2`?"),
+        (&["invoke", "user", "figlet"], "node `user` has no FaaS platform"),
     ];
     for (arguments, reason) in refusals {
         let refused = lab.run(arguments);

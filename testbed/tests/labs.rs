@@ -167,6 +167,11 @@ fn exec_passes_the_commands_own_code_on() {
     assert_eq!(code(&["sh", "-c", "kill -TERM $$"]), Some(143));
     assert_eq!(code(&["/no/such/program"]), Some(127));
     assert_eq!(code(&["/etc/hosts"]), Some(126));
+    let missing = lab.run(&["exec", "lonely", "--", "iperf9"]);
+    assert_eq!(
+        String::from_utf8_lossy(&missing.stderr),
+        "error: node `lonely`: cannot run `iperf9`: No such file or directory (os error 2)\n"
+    );
     let unknown = lab.run(&["exec", "lonly", "--", "true"]);
     assert_eq!(unknown.status.code(), Some(125));
     assert!(

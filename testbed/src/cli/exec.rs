@@ -67,9 +67,14 @@ fn enter(lab: Option<&str>, node: &str, program: Program) -> Result<u8, CliError
         .and_then(|result| result.map_err(CliError::from))
         .map_err(own_trouble)?;
     let command = command(program, entrance.environment).map_err(own_trouble)?;
-    let code = dfaas_process::execute_in(&entrance.node, &command)
-        .map_err(|error| own_trouble(CliError::failed(error)))?;
-    Ok(u8::try_from(code).unwrap_or(OWN_TROUBLE))
+    match dfaas_process::execute_in(&entrance.node, &command) {
+        Ok(code) => Ok(u8::try_from(code).unwrap_or(OWN_TROUBLE)),
+        Err(error) => {
+            let mut told = CliError::failed(format!("node `{node}`: {error}"));
+            told.exit_code = error.shell_code().unwrap_or(OWN_TROUBLE);
+            Err(told)
+        }
+    }
 }
 
 /// `environment`: that of a container, absent in a native node.

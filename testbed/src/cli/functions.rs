@@ -1,7 +1,8 @@
 use std::collections::BTreeMap;
 
 use clap::Args;
-use dfaas_control::{Client, Reply};
+use dfaas_control::{Client, LabDetail, Reply};
+use dfaas_lab::LabError;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -162,32 +163,35 @@ pub(crate) fn list(arguments: &FunctionsArguments) -> Result<u8, CliError> {
     Ok(0)
 }
 
+/// The port of a node's gateway.
+pub(super) fn gateway(lab: &LabDetail, name: &str) -> Result<u16, CliError> {
+    let Some(node) = lab.nodes.iter().find(|node| node.name == name) else {
+        let names = lab.nodes.iter().map(|node| node.name.as_str());
+        return Err(LabError::Unknown {
+            lab: lab.name.clone(),
+            what: "node",
+            name: name.to_owned(),
+            similar: dfaas_model::closest(name, names).map(str::to_owned),
+        }
+        .into());
+    };
+    node.gateway.ok_or_else(|| {
+        CliError::input(format!(
+            "node `{name}` has no FaaS platform: its kind is `{}`, only `dfaas` nodes have one",
+            node.kind
+        ))
+    })
+}
+
 impl Platform {
     fn connect(&self) -> Result<Gateway<'_>, CliError> {
         let (_, client) = dfaas_lab::connect(self.lab.lab.as_deref())?;
         let lab = block_on(client.lab_without_links())??;
-        match lab.nodes.iter().find(|node| node.name == self.node) {
-            Some(node) => match node.gateway {
-                Some(port) => Ok(Gateway {
-                    platform: self,
-                    client,
-                    port,
-                }),
-                None => Err(CliError::input(format!(
-                    "node `{}` has no FaaS platform: its kind is `{}`, only `dfaas` nodes have one",
-                    node.name, node.kind
-                ))),
-            },
-            None => {
-                let names: Vec<&str> = lab.nodes.iter().map(|node| node.name.as_str()).collect();
-                Err(CliError::input(format!(
-                    "there is no node `{}` in lab `{}`; its nodes are {}",
-                    self.node,
-                    lab.name,
-                    names.join(", ")
-                )))
-            }
-        }
+        Ok(Gateway {
+            platform: self,
+            client,
+            port: gateway(&lab, &self.node)?,
+        })
     }
 
     /// What was done to a function.

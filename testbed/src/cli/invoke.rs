@@ -1,7 +1,8 @@
-use std::io::Read;
+use std::io::{IsTerminal, Read};
 
 use clap::Args;
 
+use super::functions::gateway;
 use super::{LabChoice, block_on, print};
 use crate::error::CliError;
 
@@ -48,9 +49,16 @@ pub(crate) fn run(arguments: &InvokeArguments) -> Result<u8, CliError> {
         head.push('\n');
         print(&head)?;
     }
+    if reply.status >= 400 {
+        // A node without a platform answers for itself, if at all.
+        gateway(&block_on(client.lab_without_links())??, &arguments.node)?;
+    }
     write_bytes(&reply.body)?;
     if reply.status < 400 {
         return Ok(0);
+    }
+    if std::io::stdout().is_terminal() && !reply.body.ends_with(b"\n") {
+        print("\n")?;
     }
     Err(CliError::failed(format!(
         "function `{}` of node `{}` answered with status {}",

@@ -68,6 +68,14 @@ pub enum ProcessError {
     /// The thread that starts processes has ended.
     #[error("the thread that starts processes has ended")]
     SpawnerEnded,
+    /// There is no such program, or it is none.
+    #[error("cannot run `{program}`: {source}")]
+    NotExecuted {
+        /// The program as given.
+        program: String,
+        /// The kernel's answer.
+        source: io::Error,
+    },
     /// A command without a program.
     #[error("the command is empty")]
     EmptyCommand,
@@ -93,6 +101,21 @@ pub enum ProcessError {
         /// The path as given.
         path: String,
     },
+}
+
+impl ProcessError {
+    /// What a shell would exit with (POSIX, "Exit Status for Commands"): 127 when there is no such program, 126 when it cannot
+    /// be executed; none for anything else.
+    #[must_use]
+    pub fn shell_code(&self) -> Option<u8> {
+        match self {
+            ProcessError::NotExecuted { source, .. } => match source.raw_os_error() {
+                Some(libc::ENOENT | libc::ENOTDIR) => Some(127),
+                _ => Some(126),
+            },
+            _ => None,
+        }
+    }
 }
 
 /// Adds what was tried to an error of the kernel.

@@ -53,14 +53,14 @@ pub struct Command {
     pub network_only: bool,
 }
 
-/// Runs a program in a node and returns its exit code: its own, 128 + n when signal n ended it, 127 when there is no such
-/// program, 126 when it cannot be executed. Standard input, output and error are the caller's.
+/// Runs a program in a node and returns its exit code: its own, or 128 + n when signal n ended it. Standard input, output and error are the caller's.
 ///
 /// Blocks until the program has ended. While it runs, SIGHUP, SIGINT, SIGQUIT and SIGTERM that other processes send to
 /// the caller go to the program instead; those that the terminal sends reach the program anyway, and the caller ignores
 /// them.
 ///
 /// # Errors
+/// [`ProcessError::NotExecuted`] when there is no such program or it cannot be executed (see [`ProcessError::shell_code`]),
 /// [`ProcessError::Gone`] when the node has ended, [`ProcessError::EmptyCommand`], [`ProcessError::NullByte`], and
 /// [`ProcessError::System`] with the step that failed, the working directory among them. (Exit code 125 by convention.)
 pub fn execute_in(node: &NodeReference, command: &Command) -> Result<i32, ProcessError> {
@@ -69,12 +69,12 @@ pub fn execute_in(node: &NodeReference, command: &Command) -> Result<i32, Proces
     let terminal = Terminal::remember();
     let mut plan = Plan::new(node, command, target.as_raw_fd(), own_process.as_raw_fd())?;
     plan.foreground = command.foreground && terminal.is_ours();
-    let status = run(&plan)?;
+    let status = run(&plan, command)?;
     terminal.take_back();
     Ok(status.shell_code())
 }
 
-fn run(plan: &Plan) -> Result<ExitStatus, ProcessError> {
+fn run(plan: &Plan, command: &Command) -> Result<ExitStatus, ProcessError> {
     let (report, writer) = pipe2(OFlag::O_CLOEXEC).cannot(|| "make a pipe".into())?;
     let entrant = start_entrant(plan, &writer)?;
     drop(writer);
@@ -82,9 +82,12 @@ fn run(plan: &Plan) -> Result<ExitStatus, ProcessError> {
     wait_child(Id::Pid(entrant))?;
     let program = match outcome? {
         Outcome::Running { program } => program,
-        Outcome::NotExecuted { program, code } => {
+        Outcome::NotExecuted { program, error } => {
             wait_child(Id::Pid(program))?;
-            return Ok(ExitStatus::Code(code));
+            return Err(ProcessError::NotExecuted {
+                program: command.argv.first().cloned().unwrap_or_default(),
+                source: error,
+            });
         }
         Outcome::Failed { program, error } => {
             if let Some(program) = program {

@@ -41,7 +41,7 @@ pub(super) enum Outcome {
     },
     NotExecuted {
         program: Pid,
-        code: i32,
+        error: io::Error,
     },
     Failed {
         program: Option<Pid>,
@@ -92,7 +92,7 @@ fn understand(bytes: &[u8]) -> Outcome {
         },
         (Some(program), None, Some(code)) => Outcome::NotExecuted {
             program,
-            code: exit_code(code),
+            error: io::Error::from_raw_os_error(code),
         },
         (Some(program), None, None) => Outcome::Running { program },
         (None, None, _) => Outcome::Failed {
@@ -110,15 +110,6 @@ fn step_failed(step: i32, code: i32) -> ProcessError {
     ProcessError::System {
         action: (*step).to_owned(),
         source: io::Error::from_raw_os_error(code),
-    }
-}
-
-/// As shells do (POSIX, "Exit Status for Commands").
-fn exit_code(error: i32) -> i32 {
-    if matches!(error, libc::ENOENT | libc::ENOTDIR) {
-        127
-    } else {
-        126
     }
 }
 
@@ -140,10 +131,10 @@ mod tests {
         assert!(
             matches!(understand(&bytes(&[started])), Outcome::Running { program } if program.as_raw() == 77)
         );
-        for (error, expected) in [(libc::ENOENT, 127), (libc::EACCES, 126), (libc::ENOEXEC, 126)] {
-            let outcome = understand(&bytes(&[[NOT_EXECUTED, error, 0], started]));
-            assert!(matches!(outcome, Outcome::NotExecuted { code, .. } if code == expected));
-        }
+        let outcome = understand(&bytes(&[[NOT_EXECUTED, libc::ENOENT, 0], started]));
+        assert!(
+            matches!(outcome, Outcome::NotExecuted { error, .. } if error.raw_os_error() == Some(libc::ENOENT))
+        );
     }
 
     #[test]

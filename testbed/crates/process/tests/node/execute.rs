@@ -65,11 +65,21 @@ fn output(reference: &NodeReference, argv: &[&str]) -> (Option<i32>, String) {
     )
 }
 
+/// What `exec` would exit with; a program that cannot be run is named.
+fn shell_code(node: &NodeReference, command: &dfaas_process::Command) -> i32 {
+    execute_in(node, command).unwrap_or_else(|error| {
+        let message = error.to_string();
+        let expected = format!("cannot run `{}`: ", command.argv[0]);
+        assert!(message.starts_with(&expected), "{message}");
+        error.shell_code().expect("an exit code").into()
+    })
+}
+
 fn exit_codes() {
     let place = Place::new();
     let node = place.node("n1").init;
     let node = &node.reference();
-    let code = |argv: &[&str]| execute_in(node, &command(argv)).expect("an exit code");
+    let code = |argv: &[&str]| shell_code(node, &command(argv));
     assert_eq!(code(&["true"]), 0);
     assert_eq!(code(&["sh", "-c", "exit 3"]), 3);
     assert_eq!(code(&["sh", "-c", "kill -KILL $$"]), 137);
@@ -124,14 +134,9 @@ fn lookup() {
     let mut here = command(&["here"]);
     here.env
         .insert("PATH".into(), "/nowhere:/opt/only:/usr/bin".into());
-    assert_eq!(
-        execute_in(&node.init.reference(), &here).expect("an exit code"),
-        0
-    );
-    assert_eq!(
-        execute_in(&node.init.reference(), &command(&["here"])).expect("an exit code"),
-        127
-    );
+    let node = &node.init.reference();
+    assert_eq!(shell_code(node, &here), 0);
+    assert_eq!(shell_code(node, &command(&["here"])), 127);
 }
 
 fn many_threads() {
