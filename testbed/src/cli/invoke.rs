@@ -41,6 +41,10 @@ pub(crate) fn run(arguments: &InvokeArguments) -> Result<u8, CliError> {
         body.unwrap_or_default().into(),
     );
     let reply = block_on(call)??;
+    if reply.status >= 400 {
+        // A node without a platform answers for itself, if at all.
+        gateway(&block_on(client.lab_without_links())??, &arguments.node)?;
+    }
     if arguments.include {
         let mut head = format!("HTTP/1.1 {}\n", reply.status);
         for (name, value) in &reply.headers {
@@ -48,10 +52,6 @@ pub(crate) fn run(arguments: &InvokeArguments) -> Result<u8, CliError> {
         }
         head.push('\n');
         print(&head)?;
-    }
-    if reply.status >= 400 {
-        // A node without a platform answers for itself, if at all.
-        gateway(&block_on(client.lab_without_links())??, &arguments.node)?;
     }
     write_bytes(&reply.body)?;
     if reply.status < 400 {

@@ -247,14 +247,6 @@ pub(crate) fn new_forwarding(index: u32, name: &str, mac: [u8; 6]) -> Request {
     Request::new(&RouteNetlinkMessage::NewNeighbour(message), CHANGED, operation)
 }
 
-/// Lets a port answer ARP requests that come in, for all addresses that its bridge has as neighbours, and keeps them from going
-/// out of it.
-pub(crate) fn answer_arp(index: u32, name: &str) -> Request {
-    let message = LinkBridgePort::new(index).proxy_arp(true).build();
-    // Of an interface that is there; a `set` request passes what is for the bridge over.
-    link_request(message, 0, format!("let port `{name}` answer ARP"))
-}
-
 /// Removes such an entry, unless the bridge has learnt that the address is behind another port.
 pub(crate) fn remove_forwarding(index: u32, name: &str, mac: [u8; 6]) -> Request {
     let operation = format!("remove a forwarding entry from port `{name}`");
@@ -269,6 +261,14 @@ fn forwarding_message(index: u32, mac: [u8; 6]) -> NeighbourMessage {
     message.header.flags = NeighbourFlags::Controller;
     message.attributes = vec![NeighbourAttribute::LinkLayerAddress(mac.to_vec())];
     message
+}
+
+/// Lets a port answer ARP requests that come in, for all addresses that its bridge has as neighbours, and keeps them from going
+/// out of it.
+pub(crate) fn answer_arp(index: u32, name: &str) -> Request {
+    let message = LinkBridgePort::new(index).proxy_arp(true).build();
+    // Of an interface that is there; a `set` request passes what is for the bridge over.
+    link_request(message, 0, format!("let port `{name}` answer ARP"))
 }
 
 /// Name, number, size and namespace. One queue: more would only cost time at creation.

@@ -26,7 +26,7 @@ const NO_IPV6: [Setting; 1] = [("conf/default/disable_ipv6", "1")];
 /// for none either). And the first version of multicast listener discovery, because it reports a new group at once, while the node is
 /// not connected yet; the second version does so from a work queue, and on a busy machine a thousand such reports would be flooded to
 /// a thousand nodes later on. The repetition of a report comes at a random time within the interval, in milliseconds, so it is as
-/// long as the kernel takes: of a thousand nodes one in half an hour repeats its report.
+/// long as the kernel takes: of a thousand nodes about one in half an hour repeats its report.
 const STATIC_IPV6: [Setting; 4] = [
     ("conf/default/accept_dad", "0"),
     ("conf/default/accept_ra", "0"),

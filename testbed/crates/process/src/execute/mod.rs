@@ -53,7 +53,8 @@ pub struct Command {
     pub network_only: bool,
 }
 
-/// Runs a program in a node and returns its exit code: its own, or 128 + n when signal n ended it. Standard input, output and error are the caller's.
+/// Runs a program in a node and returns its exit code: its own, or 128 + n when signal n ended it. Standard input, output and
+/// error are the caller's.
 ///
 /// Blocks until the program has ended. While it runs, SIGHUP, SIGINT, SIGQUIT and SIGTERM that other processes send to
 /// the caller go to the program instead; those that the terminal sends reach the program anyway, and the caller ignores
