@@ -91,7 +91,8 @@ unsafe fn become_program(plan: &Plan) -> ! {
     }
 }
 
-/// Tries every candidate; returns the error number that says most.
+/// Tries every candidate; returns the error number that says most. A directory that may not be searched, such as another user's,
+/// has no program for us: to a shell there is none either.
 ///
 /// # Safety
 /// As [`enter`].
@@ -99,15 +100,17 @@ unsafe fn execute(plan: &Plan) -> i32 {
     let mut worst = libc::ENOENT;
     for candidate in &plan.candidates {
         // SAFETY: strings and arrays of the plan, which end as `execve` wants.
-        let code = unsafe {
+        let (code, is_there) = unsafe {
             libc::execve(
                 candidate.as_ptr(),
                 plan.arguments.as_ptr(),
                 plan.environment.as_ptr(),
             );
-            *libc::__errno_location()
+            let code = *libc::__errno_location();
+            (code, libc::access(candidate.as_ptr(), libc::F_OK) == 0)
         };
-        if !matches!(code, libc::ENOENT | libc::ENOTDIR) {
+        let is_missing = matches!(code, libc::ENOENT | libc::ENOTDIR);
+        if !is_missing && (is_there || !plan.is_search) {
             worst = code;
         }
     }

@@ -37,6 +37,8 @@ pub(super) struct Plan {
     pub(super) foreground: bool,
     /// Paths to try, in order.
     pub(super) candidates: Vec<CString>,
+    /// Whether they come from `PATH`.
+    pub(super) is_search: bool,
     pub(super) arguments: Strings,
     pub(super) environment: Strings,
 }
@@ -94,6 +96,7 @@ impl Plan {
             directory: c_string(command.directory.as_os_str().as_bytes(), "the working directory")?,
             foreground: false,
             candidates: candidates(program, path)?,
+            is_search: !program.contains('/'),
             arguments: Strings::new(arguments?),
             environment: Strings::new(environment?),
         })
